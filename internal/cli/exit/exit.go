@@ -1,0 +1,66 @@
+// Package exit maps errors to exit codes, in one place. The codes are public:
+// `clusteradm help exit-codes`.
+package exit
+
+import (
+	"context"
+	"errors"
+
+	"github.com/clusteradm/clusteradm/internal/config"
+	"github.com/clusteradm/clusteradm/internal/engine"
+	"github.com/clusteradm/clusteradm/internal/state"
+	"github.com/clusteradm/clusteradm/preflight"
+)
+
+// The exit codes.
+const (
+	OK          = 0
+	Failure     = 1
+	Usage       = 2
+	Pending     = 3 // a plan has changes
+	Preflight   = 4
+	Locked      = 5
+	Stopped     = 6 // part-way: resume or roll back
+	Interrupted = 130
+)
+
+// Doc is the help topic.
+const Doc = `0    done, or nothing to do
+1    failed, nothing was changed
+2    wrong usage or configuration
+3    changes are pending (plan)
+4    a preflight check failed, nothing was changed
+5    another clusteradm is working on this machine
+6    stopped part-way: run the command again to go on, or clusteradm rollback
+130  interrupted`
+
+// UsageError reports wrong flags or arguments.
+type UsageError struct{ Err error }
+
+func (e *UsageError) Error() string { return e.Err.Error() }
+func (e *UsageError) Unwrap() error { return e.Err }
+
+// Code is the exit code of a command that returned err.
+func Code(err error) int {
+	var (
+		usage     *UsageError
+		invalid   config.Errors
+		preflight *preflight.FailedError
+		stopped   *engine.StoppedError
+	)
+	switch {
+	case err == nil:
+		return OK
+	case errors.Is(err, context.Canceled):
+		return Interrupted
+	case errors.As(err, &usage), errors.As(err, &invalid):
+		return Usage
+	case errors.As(err, &preflight):
+		return Preflight
+	case errors.Is(err, state.ErrLocked):
+		return Locked
+	case errors.As(err, &stopped) && stopped.Changed > 0:
+		return Stopped
+	}
+	return Failure
+}

@@ -1,0 +1,186 @@
+// Package initcmd is `clusteradm init`: from flags and documents to a plan,
+// and from the plan to a control plane.
+package initcmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/clusteradm/clusteradm/internal/cli/exit"
+	"github.com/clusteradm/clusteradm/internal/cli/session"
+	"github.com/clusteradm/clusteradm/internal/config"
+	"github.com/clusteradm/clusteradm/internal/plan"
+	"github.com/clusteradm/clusteradm/phases"
+	"github.com/clusteradm/clusteradm/preflight"
+)
+
+// options are the parsed flags.
+type options struct {
+	config.Overrides
+	file           string
+	tokenTTL       time.Duration
+	skipTokenPrint bool
+}
+
+// New returns the command.
+func New(s *session.Session) *cobra.Command {
+	o := &options{}
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Make this machine the first control plane of a cluster",
+		Long: `Make this machine the first control plane of a cluster.
+
+Run again after an interruption it goes on; run on a healthy control plane it
+changes nothing and says so.`,
+		Example: `  clusteradm init --pod-network flannel
+  clusteradm init --config cluster.yaml --dry-run
+  clusteradm init phase certs all --cert-dir /tmp/pki`,
+		Args: session.Args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return run(cmd.Context(), s, o.complete(cmd), phases.Init(), true)
+		},
+	}
+	o.flags(cmd)
+	cmd.AddCommand(phaseCommand(s))
+	return cmd
+}
+
+func (o *options) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.file, "config", "", "path of the configuration file")
+	f.StringVar(&o.APIServerAdvertiseAddress, "apiserver-advertise-address", "", "address the API server is reached at (default: that of the default route)")
+	f.IntVar(&o.APIServerBindPort, "apiserver-bind-port", 0, "port of the API server (default 6443)")
+	f.StringSliceVar(&o.APIServerCertExtraSANs, "apiserver-cert-extra-sans", nil, "further names and addresses in the API server's certificate")
+	f.StringVar(&o.CertDir, "cert-dir", "", "directory of certificates and keys (default /etc/kubernetes/pki)")
+	f.StringVar(&o.ControlPlaneEndpoint, "control-plane-endpoint", "", "stable address of the control plane, host or host:port")
+	f.StringVar(&o.CRISocket, "cri-socket", "", "socket of the container runtime")
+	f.BoolVar(&o.DryRun, "dry-run", false, "say what would be changed and change nothing")
+	f.StringSliceVar(&o.IgnorePreflightErrors, "ignore-preflight-errors", nil, "checks whose errors are shown as warnings; all for every one")
+	f.StringVar(&o.ImageRepository, "image-repository", "", "registry of the control plane's images (default registry.k8s.io)")
+	f.StringVar(&o.KubernetesVersion, "kubernetes-version", "", "version of Kubernetes (default "+config.DefaultKubernetesVersion+")")
+	f.StringVar(&o.NodeName, "node-name", "", "name of the Node (default: the host name)")
+	f.StringVar(&o.PodNetwork, "pod-network", "", "flannel, none or the path of a manifest (default none)")
+	f.StringVar(&o.PodNetworkCIDR, "pod-network-cidr", "", "addresses of pods")
+	f.StringVar(&o.ServiceCIDR, "service-cidr", "", "addresses of services (default 10.96.0.0/12)")
+	f.StringVar(&o.ServiceDNSDomain, "service-dns-domain", "", "DNS domain of services (default cluster.local)")
+	f.StringSliceVar(&o.SkipPhases, "skip-phases", nil, "phases to leave out")
+	f.BoolVar(&o.skipTokenPrint, "skip-token-print", false, "do not print the join command, which holds the token")
+	f.StringVar(&o.Token, "token", "", "bootstrap token to make; seen in the process list, so better in the configuration file")
+	f.DurationVar(&o.tokenTTL, "token-ttl", 24*time.Hour, "how long the bootstrap token lives; 0 for ever")
+}
+
+func (o *options) complete(cmd *cobra.Command) *options {
+	if cmd.Flags().Changed("token-ttl") {
+		o.TokenTTL = &o.tokenTTL
+	}
+	return o
+}
+
+func run(ctx context.Context, s *session.Session, o *options, list []plan.Phase, whole bool) error {
+	docs, err := s.Documents(o.file)
+	if err != nil {
+		return &exit.UsageError{Err: err}
+	}
+	loaded, err := config.Load(docs, s.Inputs(o.Overrides))
+	if err != nil {
+		return err
+	}
+	if loaded.Node.PatchesDir != "" {
+		return &exit.UsageError{Err: errors.New("patches are not supported yet")}
+	}
+	skip := loaded.Cluster.SkipPhases
+	prepared, err := prepare(ctx, s, loaded, list, skip)
+	if err != nil {
+		return err
+	}
+	in := prepared.input
+	if whole && !contains(skip, "preflight") {
+		subject := preflight.Subject{Cluster: in.Cluster, Node: in.Node, Facts: in.HostFacts(), Ours: prepared.ours}
+		if err := s.Preflight(preflight.Init(in.Cluster), subject, in.Node.IgnorePreflight); err != nil {
+			return err
+		}
+	}
+	if err := prepared.ensure(); err != nil {
+		return err
+	}
+	p, err := plan.Build("init", list, prepared.input, skip)
+	if err != nil {
+		return &exit.UsageError{Err: err}
+	}
+	client := prepared.client(s)
+	if loaded.DryRun {
+		return s.DryRun(ctx, client, p)
+	}
+	if _, err := s.Apply(ctx, client, p); err != nil {
+		return err
+	}
+	if !whole {
+		return nil
+	}
+	return report(ctx, s, prepared.input, client, o.skipTokenPrint || contains(skip, "show-join-command"))
+}
+
+func contains(list []string, name string) bool {
+	for _, s := range list {
+		if s == name {
+			return true
+		}
+	}
+	return false
+}
+
+func phaseCommand(s *session.Session) *cobra.Command {
+	parent := &cobra.Command{
+		Use:   "phase",
+		Short: "Run one phase of init",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return &exit.UsageError{Err: fmt.Errorf("init has no phase %q", args[0])}
+			}
+			return cmd.Help()
+		},
+	}
+	for _, phase := range phases.Init() {
+		parent.AddCommand(phaseCommands(s, phase, ""))
+	}
+	return parent
+}
+
+// phaseCommands derives the commands of a phase: itself, each of its parts,
+// and "all" for the parts together.
+func phaseCommands(s *session.Session, phase plan.Phase, above string) *cobra.Command {
+	only := phase
+	cmd := command(s, phase.Name, phase.Short, phase.Long, phase.Example, []plan.Phase{only}, above)
+	cmd.Hidden = phase.Hidden
+	if len(phase.Sub) == 0 {
+		return cmd
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	cmd.AddCommand(command(s, "all", phase.Short, phase.Long, phase.Example, []plan.Phase{only}, above))
+	for _, sub := range phase.Sub {
+		within := phase // its own steps, such as directories, and this one part
+		within.Sub = []plan.Phase{sub}
+		cmd.AddCommand(command(s, sub.Name, sub.Short, sub.Long, sub.Example, []plan.Phase{within}, phase.Name))
+	}
+	return cmd
+}
+
+func command(s *session.Session, name, short, long, example string, list []plan.Phase, _ string) *cobra.Command {
+	o := &options{}
+	if example != "" {
+		example = "  " + example
+	}
+	cmd := &cobra.Command{
+		Use: name, Short: short, Long: long, Example: example,
+		Args: session.Args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return run(cmd.Context(), s, o.complete(cmd), list, false)
+		},
+	}
+	o.flags(cmd)
+	return cmd
+}

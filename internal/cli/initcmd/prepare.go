@@ -1,0 +1,127 @@
+package initcmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/clusteradm/clusteradm/internal/cli/session"
+	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/config"
+	"github.com/clusteradm/clusteradm/internal/facts"
+	"github.com/clusteradm/clusteradm/internal/kube/client"
+	"github.com/clusteradm/clusteradm/internal/plan"
+	"github.com/clusteradm/clusteradm/internal/world"
+	"github.com/clusteradm/clusteradm/manifests"
+	"github.com/clusteradm/clusteradm/pki"
+)
+
+// prepared is everything known before planning.
+type prepared struct {
+	input plan.Input
+	found *pki.Bundle // on the machine
+	ours  bool
+	// names are the phases that will be carried out, "certs/ca".
+	names []string
+}
+
+func prepare(ctx context.Context, s *session.Session, l *config.Loaded, list []plan.Phase, skip []string) (*prepared, error) {
+	var files []string
+	for _, spec := range pki.Tree(l.Cluster, l.Node) {
+		files = append(files, spec.KeyPath(), spec.CertPath(), spec.PublicPath())
+	}
+	f, err := facts.Gather(ctx, s.Machine, l.Cluster, files)
+	if err != nil {
+		return nil, err
+	}
+	f.ProxyEnv = manifests.ProxyEnv(s.Environ)
+	found, err := pki.Read(f.PKI, l.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	return &prepared{
+		input: plan.Input{Cluster: l.Cluster, Node: l.Node, Facts: session.HostFacts(s.Now(), l.Node.Host, f), PKI: found},
+		found: found,
+		ours:  ours(f, l.Node, found),
+		names: phaseNames(list, "", skip),
+	}, nil
+}
+
+// ours reports that the machine is this node of this cluster: its kubelet.conf
+// trusts our CA and has our node's name and address.
+func ours(f cluster.HostFacts, n cluster.Node, b *pki.Bundle) bool {
+	data := f.PKI[cluster.KubeletConf]
+	if data.Empty() {
+		return false
+	}
+	conf, err := pki.DecodeKubeconfig(data)
+	if err != nil {
+		return false
+	}
+	theirs, err := pki.Pin(conf.CA)
+	if err != nil {
+		return false
+	}
+	mine, err := pki.Pin(b.Pairs["ca"].Cert)
+	return err == nil && theirs == mine && conf.Server == n.LocalEndpoint() && conf.User == "system:node:"+n.Name
+}
+
+func phaseNames(list []plan.Phase, parent string, skip []string) []string {
+	var names []string
+	for _, phase := range list {
+		name := parent + phase.Name
+		if slices.Contains(skip, name) {
+			continue
+		}
+		names = append(append(names, name), phaseNames(phase.Sub, name+"/", skip)...)
+	}
+	return names
+}
+
+// ensure makes, in memory, what of the PKI the phases will write and is not on
+// the machine.
+func (p *prepared) ensure() error {
+	in := &p.input
+	var specs []pki.Spec
+	for _, spec := range pki.Tree(in.Cluster, in.Node) {
+		exists := len(p.found.Pairs[spec.Base].Cert) > 0
+		if slices.Contains(p.names, "certs/"+spec.Name) || exists && spec.IsCA {
+			specs = append(specs, spec)
+		}
+	}
+	var kubeconfigs []pki.KubeconfigSpec
+	for _, spec := range pki.KubeconfigSpecs(in.Cluster, in.Node) {
+		if slices.Contains(p.names, "kubeconfig/"+spec.Name) {
+			kubeconfigs = append(kubeconfigs, spec)
+		}
+	}
+	bundle, err := pki.Ensure(p.found, specs, kubeconfigs, in.Facts.Now)
+	if err != nil {
+		return err
+	}
+	in.PKI = bundle
+	return nil
+}
+
+// client talks to this node's own API server as the administrator whose
+// credentials are at hand, so that init depends on no balancer.
+func (p *prepared) client(s *session.Session) *world.Lazy {
+	return &world.Lazy{Connect: func(context.Context) (world.Client, error) {
+		for _, path := range []string{cluster.SuperAdminConf, cluster.AdminConf} {
+			data := p.input.PKI.Kubeconfigs[path]
+			if data.Empty() {
+				continue
+			}
+			config, err := client.FromKubeconfig(data.Reveal())
+			if err != nil {
+				return nil, fmt.Errorf("connect with %s: %w", path, err)
+			}
+			config.Server = p.input.Node.LocalEndpoint()
+			config.Dial = s.Machine.DialHost
+			config.Timeout = p.input.Cluster.Timeouts.APICall
+			return client.New(config)
+		}
+		return nil, errors.New("connect to the API server: there is no admin.conf; run: clusteradm init phase kubeconfig all")
+	}}
+}

@@ -1,0 +1,111 @@
+// Package joincmd is `clusteradm join`: find and trust the cluster, learn its
+// configuration, and make this machine a worker of it.
+package joincmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/clusteradm/clusteradm/internal/cli/exit"
+	"github.com/clusteradm/clusteradm/internal/cli/session"
+	"github.com/clusteradm/clusteradm/internal/config"
+	"github.com/clusteradm/clusteradm/internal/plan"
+	"github.com/clusteradm/clusteradm/phases"
+	"github.com/clusteradm/clusteradm/preflight"
+)
+
+type options struct {
+	config.Overrides
+	file string
+}
+
+// New returns the command.
+func New(s *session.Session) *cobra.Command {
+	o := &options{}
+	cmd := &cobra.Command{
+		Use:   "join [api-server-endpoint]",
+		Short: "Make this machine a worker of a cluster",
+		Long: `Make this machine a worker of a cluster.
+
+The cluster is found at the endpoint and trusted by the token's signature and
+the pin of its certificate authority. Run again after an interruption it goes
+on; run on a node of the cluster it changes nothing.`,
+		Example: `  clusteradm join 10.0.0.1:6443 --token abcdef.0123456789abcdef \
+    --discovery-token-ca-cert-hash sha256:…
+  clusteradm join --config join.yaml --dry-run`,
+		Args: session.Args(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				o.APIServerEndpoint = args[0]
+			}
+			return run(cmd.Context(), s, o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.file, "config", "", "path of the configuration file")
+	f.StringVar(&o.CRISocket, "cri-socket", "", "socket of the container runtime")
+	f.StringVar(&o.DiscoveryFile, "discovery-file", "", "kubeconfig file that says where the cluster is and what to trust")
+	f.StringVar(&o.DiscoveryToken, "discovery-token", "", "token to find the cluster with")
+	f.StringSliceVar(&o.DiscoveryTokenCACertHash, "discovery-token-ca-cert-hash", nil, "pin of the cluster's certificate authority, sha256:<hex>")
+	f.BoolVar(&o.DiscoveryTokenSkipCAHash, "discovery-token-unsafe-skip-ca-verification", false, "trust whoever holds the token: anyone with it can pose as the cluster")
+	f.BoolVar(&o.DryRun, "dry-run", false, "say what would be changed and change nothing")
+	f.StringSliceVar(&o.IgnorePreflightErrors, "ignore-preflight-errors", nil, "checks whose errors are shown as warnings; all for every one")
+	f.StringVar(&o.NodeName, "node-name", "", "name of the Node (default: the host name)")
+	f.StringSliceVar(&o.SkipPhases, "skip-phases", nil, "phases to leave out")
+	f.StringVar(&o.TLSBootstrapToken, "tls-bootstrap-token", "", "token to ask for the kubelet's certificate with")
+	f.StringVar(&o.Token, "token", "", "token for both discovery and the kubelet's certificate")
+	return cmd
+}
+
+func run(ctx context.Context, s *session.Session, o *options) error {
+	docs, err := s.Documents(o.file)
+	if err != nil {
+		return &exit.UsageError{Err: err}
+	}
+	join, err := config.LoadJoin(docs, s.Inputs(o.Overrides))
+	if err != nil {
+		return err
+	}
+	switch {
+	case join.Node.ControlPlane:
+		return &exit.UsageError{Err: errors.New("joining as a control plane is not supported yet")}
+	case join.Node.PatchesDir != "":
+		return &exit.UsageError{Err: errors.New("patches are not supported yet")}
+	}
+	in, client, err := prepare(ctx, s, join)
+	if err != nil {
+		return err
+	}
+	if !contains(join.SkipPhases, "preflight") {
+		subject := preflight.Subject{Cluster: in.Cluster, Node: in.Node, Facts: in.HostFacts(), Ours: in.Join.Joined}
+		if err := s.Preflight(preflight.Join(in.Join.CACertPath), subject, in.Node.IgnorePreflight); err != nil {
+			return err
+		}
+	}
+	p, err := plan.Build("join", phases.Join(), in, join.SkipPhases)
+	if err != nil {
+		return &exit.UsageError{Err: err}
+	}
+	if join.DryRun {
+		return s.DryRun(ctx, client, p)
+	}
+	if _, err := s.Apply(ctx, client, p); err != nil {
+		return err
+	}
+	if s.Format == "text" {
+		fmt.Fprintf(s.Streams.Out, "\nThis machine is the node %s. On a control plane:\n\n  kubectl get node %s\n", in.Node.Name, in.Node.Name)
+	}
+	return nil
+}
+
+func contains(list []string, name string) bool {
+	for _, s := range list {
+		if s == name {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,186 @@
+package joincmd
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/clusteradm/clusteradm/internal/cli/session"
+	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/config"
+	"github.com/clusteradm/clusteradm/internal/discovery"
+	"github.com/clusteradm/clusteradm/internal/facts"
+	"github.com/clusteradm/clusteradm/internal/kube"
+	"github.com/clusteradm/clusteradm/internal/kube/client"
+	"github.com/clusteradm/clusteradm/internal/plan"
+	"github.com/clusteradm/clusteradm/internal/secret"
+	"github.com/clusteradm/clusteradm/internal/world"
+	"github.com/clusteradm/clusteradm/phases"
+	"github.com/clusteradm/clusteradm/pki"
+)
+
+// prepare finds the cluster, reads its configuration and looks at the machine.
+func prepare(ctx context.Context, s *session.Session, join *config.Join) (plan.Input, *world.Lazy, error) {
+	info, err := discover(ctx, s, join)
+	if err != nil {
+		return plan.Input{}, nil, err
+	}
+	bootstrap, err := client.New(client.Config{Server: info.Server, CA: info.CA, Token: join.Discovery.TLSBootstrapToken,
+		Dial: s.Machine.DialHost, Timeout: join.Timeouts.APICall})
+	if err != nil {
+		return plan.Input{}, nil, err
+	}
+	defer bootstrap.Close()
+	c, err := clusterOf(ctx, bootstrap)
+	if err != nil {
+		return plan.Input{}, nil, err
+	}
+	c.Timeouts = join.Timeouts
+	f, err := facts.Gather(ctx, s.Machine, c, nil)
+	if err != nil {
+		return plan.Input{}, nil, err
+	}
+	joined := joined(f, join.Node, info.CA)
+	if !joined {
+		if err := nameFree(ctx, bootstrap, join.Node.Name); err != nil {
+			return plan.Input{}, nil, err
+		}
+	}
+	in := plan.Input{
+		Cluster: c, Node: join.Node, Facts: session.HostFacts(s.Now(), join.Node.Host, f),
+		Join: plan.Join{
+			CA: info.CA, CACertPath: join.CACertPath, Joined: joined,
+			BootstrapKubeconfig: pki.EncodeTokenKubeconfig(info.Server, info.CA, join.Discovery.TLSBootstrapToken),
+		},
+	}
+	return in, asKubelet(s, join), nil
+}
+
+func discover(ctx context.Context, s *session.Session, join *config.Join) (discovery.Info, error) {
+	d := join.Discovery
+	if d.File != "" {
+		data, err := s.ReadFile(d.File)
+		if err != nil {
+			return discovery.Info{}, fmt.Errorf("read discovery file: %w", err)
+		}
+		return discovery.File(data)
+	}
+	id, tokenSecret, err := discovery.ParseToken(d.Token.Reveal())
+	if err != nil {
+		return discovery.Info{}, err
+	}
+	return discovery.Token(ctx, discovery.Options{
+		Endpoint: d.Endpoint, TokenID: id, TokenSecret: tokenSecret,
+		CACertHashes: d.CACertHashes, UnsafeSkipCAVerification: d.UnsafeSkipCAVerification,
+		Timeout: join.Timeouts.Discovery, Dial: s.Machine.DialHost, Now: s.Now,
+	})
+}
+
+// clusterOf reads what init uploaded for joining nodes.
+func clusterOf(ctx context.Context, r kube.Reader) (*cluster.Cluster, error) {
+	read := func(name, key string) ([]byte, error) {
+		cm, err := r.Get(ctx, kube.Ref{GroupVersionKind: schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}, Namespace: "kube-system", Name: name})
+		if err != nil {
+			return nil, fmt.Errorf("read the cluster's configuration: %w", err)
+		}
+		text, ok, _ := unstructured.NestedString(cm.Object, "data", key)
+		if !ok {
+			return nil, fmt.Errorf("read the cluster's configuration: ConfigMap %s has no key %s", name, key)
+		}
+		return []byte(text), nil
+	}
+	data, err := read("kubeadm-config", "ClusterConfiguration")
+	if err != nil {
+		return nil, err
+	}
+	c, err := config.UnmarshalClusterConfiguration(data)
+	if err != nil {
+		return nil, fmt.Errorf("read the cluster's configuration: %w", err)
+	}
+	c.Kubelet.YAML, err = read("kubelet-config", "kubelet")
+	return c, err
+}
+
+// joined reports that the kubelet has a certificate for this node of this
+// cluster: then it needs no token.
+func joined(f cluster.HostFacts, n cluster.Node, ca []byte) bool {
+	conf, err := pki.DecodeKubeconfig(f.PKI[cluster.KubeletConf])
+	if err != nil {
+		return false
+	}
+	theirs, err := pki.Pin(conf.CA)
+	if err != nil {
+		return false
+	}
+	mine, err := pki.Pin(ca)
+	return err == nil && theirs == mine && commonName(f.PKI[cluster.KubeletClientPEM].Reveal()) == "system:node:"+n.Name
+}
+
+func commonName(data []byte) string {
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return ""
+		}
+		return cert.Subject.CommonName
+	}
+	return ""
+}
+
+// NameTakenError reports that a living node has this node's name.
+type NameTakenError struct{ Name string }
+
+func (e *NameTakenError) Error() string {
+	return fmt.Sprintf("join: the cluster has a Ready node %s already", e.Name)
+}
+
+// Hint is the command that shows the other node.
+func (e *NameTakenError) Hint() string {
+	return "kubectl get node " + e.Name + " -o wide   # or choose another name: --node-name"
+}
+
+func nameFree(ctx context.Context, r kube.Reader, name string) error {
+	node, err := r.Get(ctx, phases.NodeRef(name))
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look for a node of the same name: %w", err)
+	}
+	if status, _ := phases.Readiness(node); strings.EqualFold(status, "true") {
+		return &NameTakenError{Name: name}
+	}
+	return nil
+}
+
+// asKubelet talks to the API server as this node, once it has its certificate.
+func asKubelet(s *session.Session, join *config.Join) *world.Lazy {
+	return &world.Lazy{Connect: func(ctx context.Context) (world.Client, error) {
+		data, err := s.Machine.ReadFile(ctx, cluster.KubeletConf)
+		if err != nil {
+			return nil, err
+		}
+		config, err := client.FromKubeconfig(data)
+		if err != nil {
+			return nil, err
+		}
+		if config.Files.Cert != "" {
+			pair, err := s.Machine.ReadFile(ctx, config.Files.Cert)
+			if err != nil {
+				return nil, err
+			}
+			config.Cert, config.Key, config.Files = pair, secret.NewBytes(pair), client.Files{}
+		}
+		config.Dial, config.Timeout = s.Machine.DialHost, join.Timeouts.APICall
+		return client.New(config)
+	}}
+}

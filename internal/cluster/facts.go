@@ -1,0 +1,63 @@
+package cluster
+
+import (
+	"time"
+
+	"github.com/clusteradm/clusteradm/internal/secret"
+)
+
+// Facts is what was observed before planning, a plain value: a plan is a pure
+// function of a Cluster, its Facts and the PKI.
+type Facts struct {
+	Now   time.Time
+	Hosts map[string]HostFacts // by Node.Host
+}
+
+// HostFacts is what one machine looked like.
+type HostFacts struct {
+	Hostname    string
+	ProductUUID string
+	MachineID   string
+	Swaps       []string // active swap devices and files
+	// Sysctl holds the values of the sysctls that preflight asks about, by
+	// their dotted names; an absent one has no entry.
+	Sysctl    map[string]string
+	Listeners []Listener
+	// Files holds the managed files and directories that exist.
+	Files map[string]FileFact
+	// PKI holds the content of certificate and key files below the
+	// certificates directory, and of the kubeconfigs, by absolute path.
+	PKI map[string]secret.Bytes
+	// TrustDirs are those of the usual CA directories that exist, which the
+	// control plane's static pods mount.
+	TrustDirs       []string
+	CPUs            int
+	MemoryBytes     int64
+	EffectiveUID    int
+	KubeletVersion  string
+	KubeletActive   bool
+	SystemdResolved bool
+	// ProxyEnv is the HTTP proxy settings of the caller's environment, which
+	// the control plane's pods get too.
+	ProxyEnv []EnvVar
+}
+
+// FileFact is what is known of one path.
+type FileFact struct {
+	Dir     bool
+	Empty   bool // of a directory
+	Size    int64
+	Mode    uint32
+	Changed time.Time
+}
+
+// Listener is one listening TCP port.
+type Listener struct {
+	Port    int
+	Address string
+	Process string // empty when it cannot be told
+	PID     int
+}
+
+// Exists reports whether a managed path was there.
+func (h HostFacts) Exists(path string) bool { _, ok := h.Files[path]; return ok }

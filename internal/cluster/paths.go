@@ -1,0 +1,18 @@
+package cluster
+
+// Paths of kubeadm's contract on a node.
+const (
+	KubernetesDir        = "/etc/kubernetes"
+	ManifestsDir         = "/etc/kubernetes/manifests"
+	AdminConf            = "/etc/kubernetes/admin.conf"
+	SuperAdminConf       = "/etc/kubernetes/super-admin.conf"
+	KubeletConf          = "/etc/kubernetes/kubelet.conf"
+	BootstrapKubeletConf = "/etc/kubernetes/bootstrap-kubelet.conf"
+	ControllerConf       = "/etc/kubernetes/controller-manager.conf"
+	SchedulerConf        = "/etc/kubernetes/scheduler.conf"
+	KubeletDir           = "/var/lib/kubelet"
+	KubeletConfig        = "/var/lib/kubelet/config.yaml"
+	KubeletInstance      = "/var/lib/kubelet/instance-config.yaml"
+	KubeletFlagsEnv      = "/var/lib/kubelet/kubeadm-flags.env"
+	KubeletClientPEM     = "/var/lib/kubelet/pki/kubelet-client-current.pem"
+)

@@ -1,0 +1,135 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// checker collects what is wrong with an input. It knows where in the
+// documents, or from which flag, every field came.
+type checker struct {
+	docs     map[string]*document // by kind
+	count    int
+	flags    map[string]string // by kind and path
+	errs     Errors
+	warnings Errors
+	// existing says that a cluster runs with this configuration: what would be
+	// unwise in a new one must not keep it from being joined, upgraded or
+	// rescued, so only what could do harm is refused.
+	existing bool
+}
+
+func newChecker(input []byte) *checker {
+	docs, errs := split(input)
+	c := &checker{docs: map[string]*document{}, count: len(docs), flags: map[string]string{}, errs: errs}
+	for _, doc := range docs {
+		c.docs[doc.kind] = doc
+	}
+	return c
+}
+
+// decode fills out from the document of a kind, if there is one.
+func (c *checker) decode(kind string, out any) {
+	if doc, ok := c.docs[kind]; ok {
+		doc.decode(out)
+		c.errs = append(c.errs, doc.errs...)
+	}
+}
+
+// needOneOf refuses a file that is about something else altogether.
+func (c *checker) needOneOf(kinds ...string) {
+	if c.count == 0 {
+		return
+	}
+	for _, kind := range kinds {
+		if c.docs[kind] != nil {
+			return
+		}
+	}
+	if len(c.errs) == 0 {
+		c.errs = append(c.errs, FieldError{Message: "no document of kind " + strings.Join(kinds, ", ")})
+	}
+}
+
+// unused lists those of the kinds that were given, in the order of the call.
+func (c *checker) unused(kinds ...string) []string {
+	var given []string
+	for _, kind := range kinds {
+		if c.docs[kind] != nil {
+			given = append(given, kind)
+		}
+	}
+	return given
+}
+
+func (c *checker) fromFlag(kind, path, flag string) { c.flags[kind+" "+path] = flag }
+
+func (c *checker) result() error { return c.errs.orNil() }
+
+// field is one field of a document, or of a document that was not given.
+type field struct {
+	c    *checker
+	kind string
+	path string
+}
+
+func (c *checker) at(kind, path string) field { return field{c, kind, path} }
+
+func (f field) child(name string) field { return field{f.c, f.kind, join(f.path, name)} }
+func (f field) item(i int) field        { return field{f.c, f.kind, index(f.path, i)} }
+
+func index(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
+
+// bad reports the field as wrong. What could not even be decoded is not
+// reported again for the value it therefore lacks.
+func (f field) bad(message, hint string) {
+	e, report := f.locate()
+	if !report {
+		return
+	}
+	e.Message, e.Hint = message, hint
+	f.c.errs = append(f.c.errs, e)
+}
+
+// warn reports a value that is valid but not recommended.
+func (f field) warn(message string) {
+	if e, report := f.locate(); report {
+		e.Message = message
+		f.c.warnings = append(f.c.warnings, e)
+	}
+}
+
+// locate finds where the field was set, or the nearest thing around it.
+func (f field) locate() (e FieldError, report bool) {
+	e = FieldError{Kind: f.kind, Path: f.path}
+	for path := f.path; path != ""; path = parent(path) {
+		if flag := f.c.flags[f.kind+" "+path]; flag != "" {
+			e.Flag = flag
+			return e, true
+		}
+	}
+	doc := f.c.docs[f.kind]
+	if doc == nil {
+		return e, true
+	}
+	e.Document = doc.index
+	for path := f.path; ; path = parent(path) {
+		if doc.broken[path] {
+			return e, false
+		}
+		if at, ok := doc.positions[path]; ok && e.Line == 0 {
+			e.Line, e.Column = at.line, at.column
+		}
+		if path == "" {
+			return e, true
+		}
+	}
+}
+
+// parent takes the last name or index off a path.
+func parent(path string) string {
+	if cut := strings.LastIndexAny(path, ".["); cut > 0 {
+		return path[:cut]
+	}
+	return ""
+}

@@ -1,0 +1,158 @@
+// Package config reads the documents a cluster is described by, kubeadm's
+// (kubeadm.k8s.io/v1beta4), the components' and clusteradm's own, together
+// with the flags, into a complete cluster.Cluster and cluster.Node.
+//
+// It does no I/O: bytes come in, values go out, and randomness, the clock, the
+// host's name and address are parameters. It never returns a value that it
+// has not validated, reports everything wrong at once with line and field, and
+// asks no server for a version. The names of fields, flags and defaults are
+// kubeadm's; where it differs, a comment says so and why.
+package config
+
+import (
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/config/v1alpha1"
+	"github.com/clusteradm/clusteradm/internal/config/v1beta4"
+	"github.com/clusteradm/clusteradm/internal/secret"
+	kubeproxy "k8s.io/kube-proxy/config/v1alpha1"
+	kubelet "k8s.io/kubelet/config/v1beta1"
+)
+
+// Inputs is what a configuration depends on besides its documents.
+type Inputs struct {
+	Overrides      Overrides
+	Host           string     // how plans call the machine; the node name when empty
+	Hostname       string     // of the machine: the default node name
+	DefaultAddress netip.Addr // of the interface with the default route
+	CRISocket      string     // the one found on the machine, empty for containerd's
+	Now            time.Time  // tokens with a time of expiry are reckoned from it
+	Rand           io.Reader  // tokens are made from it
+	// ReadFile reads a pod network manifest. Nil refuses all.
+	ReadFile func(path string) ([]byte, error)
+}
+
+// Loaded is what init is asked to do.
+type Loaded struct {
+	Cluster  *cluster.Cluster
+	Node     cluster.Node
+	DryRun   bool
+	Warnings Errors   // valid, but not what the contract recommends
+	Unused   []string // kinds that were given and have no meaning for init
+}
+
+// Join is what join is asked to do.
+type Join struct {
+	Node           cluster.Node
+	Discovery      Discovery
+	CACertPath     string
+	CertificateKey secret.String
+	Timeouts       cluster.Timeouts
+	SkipPhases     []string
+	DryRun         bool
+	Unused         []string // kinds that were given and have no meaning for join
+}
+
+// Discovery is how a joining node comes to trust the cluster: by Token and
+// Endpoint, or by File.
+type Discovery struct {
+	Token                    secret.String
+	Endpoint                 string // "host:port"
+	CACertHashes             []string
+	UnsafeSkipCAVerification bool
+	File                     string // path or https URL of a kubeconfig
+	TLSBootstrapToken        secret.String
+}
+
+// Load reads the configuration of init. Empty docs are all defaults. The error
+// is an Errors, unless no token could be made.
+func Load(docs []byte, in Inputs) (*Loaded, error) {
+	c := newChecker(docs)
+	init := &v1beta4.InitConfiguration{}
+	conf := &v1beta4.ClusterConfiguration{}
+	addons := &v1alpha1.Addons{}
+	kubeletConf := &kubelet.KubeletConfiguration{}
+	proxyConf := &kubeproxy.KubeProxyConfiguration{}
+	c.decode(v1beta4.InitKind, init)
+	c.decode(v1beta4.ClusterKind, conf)
+	c.decode(v1alpha1.AddonsKind, addons)
+	c.decode(kubeletKind, kubeletConf)
+	c.decode(kubeProxyKind, proxyConf)
+	c.decode(v1beta4.JoinKind, &v1beta4.JoinConfiguration{})
+	c.needOneOf(v1beta4.InitKind, v1beta4.ClusterKind, v1alpha1.AddonsKind, kubeletKind, kubeProxyKind)
+
+	in.Overrides.init(c, init, conf, addons)
+	asked := map[string]bool{} // tokens given by their value
+	for _, t := range init.BootstrapTokens {
+		asked[t.Token] = t.Token != ""
+	}
+	if err := defaultInit(init, in); err != nil {
+		return nil, err
+	}
+	defaultCluster(conf, init.LocalAPIEndpoint.BindPort)
+	network := c.podNetwork(addons, conf, in)
+	c.init(init, in.Now)
+	c.cluster(conf)
+	c.placement(init, conf)
+
+	out := &Loaded{Unused: c.unused(v1beta4.JoinKind, v1beta4.ResetKind, v1beta4.UpgradeKind), DryRun: init.DryRun}
+	if err := c.result(); err != nil {
+		return nil, err
+	}
+	out.Cluster = toCluster(conf)
+	out.Cluster.PodNetwork = network
+	out.Node = toNode(init.NodeRegistration, init.Patches, in)
+	out.Node.ControlPlane = true
+	out.Node.Address = netip.MustParseAddr(init.LocalAPIEndpoint.AdvertiseAddress)
+	out.Node.BindPort = int(init.LocalAPIEndpoint.BindPort)
+	out.Cluster.Tokens = toTokens(init.BootstrapTokens, in.Now)
+	for i, t := range init.BootstrapTokens {
+		out.Cluster.Tokens[i].Generated = !asked[t.Token]
+	}
+	out.Cluster.Timeouts = toTimeouts(init.Timeouts)
+	out.Cluster.SkipPhases = init.SkipPhases
+	out.Cluster.CertificateKey = secret.NewString(init.CertificateKey)
+	if err := c.components(out.Cluster, out.Node, kubeletConf, proxyConf); err != nil {
+		return nil, err
+	}
+	out.Warnings = c.warnings
+	return out, c.result()
+}
+
+// LoadJoin reads the configuration of join. Empty docs take all from the
+// overrides.
+func LoadJoin(docs []byte, in Inputs) (*Join, error) {
+	c := newChecker(docs)
+	join := &v1beta4.JoinConfiguration{}
+	c.decode(v1beta4.JoinKind, join)
+	c.decode(v1beta4.InitKind, &v1beta4.InitConfiguration{})
+	c.decode(v1beta4.ClusterKind, &v1beta4.ClusterConfiguration{})
+	c.decode(v1alpha1.AddonsKind, &v1alpha1.Addons{})
+	c.decode(kubeletKind, &kubelet.KubeletConfiguration{})
+	c.decode(kubeProxyKind, &kubeproxy.KubeProxyConfiguration{})
+	c.needOneOf(v1beta4.JoinKind)
+
+	in.Overrides.join(c, join)
+	defaultJoin(join, in)
+	c.join(join)
+
+	unused := c.unused(v1beta4.InitKind, v1beta4.ClusterKind, v1beta4.ResetKind, v1beta4.UpgradeKind, v1alpha1.AddonsKind, kubeletKind, kubeProxyKind)
+	if err := c.result(); err != nil {
+		return nil, err
+	}
+	out := &Join{
+		Node: toNode(join.NodeRegistration, join.Patches, in), Discovery: toDiscovery(join.Discovery), CACertPath: join.CACertPath,
+		Timeouts: toTimeouts(join.Timeouts), SkipPhases: join.SkipPhases, DryRun: join.DryRun, Unused: unused,
+	}
+	out.Node.Address, out.Node.BindPort = in.DefaultAddress, defaultBindPort
+	if cp := join.ControlPlane; cp != nil {
+		out.Node.ControlPlane = true
+		out.Node.Address = netip.MustParseAddr(cp.LocalAPIEndpoint.AdvertiseAddress)
+		out.Node.BindPort = int(cp.LocalAPIEndpoint.BindPort)
+		out.CertificateKey = secret.NewString(cp.CertificateKey)
+	}
+	return out, nil
+}

@@ -1,0 +1,193 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/clusteradm/clusteradm/internal/config/v1beta4"
+	corev1 "k8s.io/api/core/v1"
+	bootstrap "k8s.io/cluster-bootstrap/token/util"
+)
+
+func (c *checker) init(init *v1beta4.InitConfiguration, now time.Time) {
+	root := c.at(v1beta4.InitKind, "")
+	ids := map[string]int{}
+	for i, t := range init.BootstrapTokens {
+		f := root.child("bootstrapTokens").item(i)
+		f.bootstrapToken(t, now)
+		id, _, _ := strings.Cut(t.Token, ".")
+		if first, twice := ids[id]; twice {
+			f.child("token").bad(fmt.Sprintf("has the same id as bootstrapTokens[%d]", first), "")
+		}
+		ids[id] = i
+	}
+	root.node(init.NodeRegistration)
+	root.child("localAPIEndpoint").endpoint(init.LocalAPIEndpoint)
+	root.child("certificateKey").certificateKey(init.CertificateKey)
+	root.common(init.SkipPhases, init.Patches, init.Timeouts)
+}
+
+func (c *checker) join(join *v1beta4.JoinConfiguration) {
+	root := c.at(v1beta4.JoinKind, "")
+	root.node(join.NodeRegistration)
+	root.child("discovery").discovery(join.Discovery)
+	if f := root.child("caCertPath"); !strings.HasSuffix(join.CACertPath, ".crt") {
+		f.bad(strconv.Quote(join.CACertPath)+" does not end in .crt", "")
+	} else {
+		f.absolutePath(join.CACertPath)
+	}
+	if cp := join.ControlPlane; cp != nil {
+		root.child("controlPlane").child("localAPIEndpoint").endpoint(cp.LocalAPIEndpoint)
+		root.child("controlPlane").child("certificateKey").certificateKey(cp.CertificateKey)
+	}
+	root.common(join.SkipPhases, join.Patches, join.Timeouts)
+}
+
+func (f field) common(skip []string, patches *v1beta4.Patches, t *v1beta4.Timeouts) {
+	for i, phase := range skip {
+		if !matches(`^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*)?$`, phase) {
+			f.child("skipPhases").item(i).bad(strconv.Quote(phase)+" is not the name of a phase", "names are as in the help, such as addon/kube-proxy")
+		}
+	}
+	if patches != nil && hasControl(patches.Directory) {
+		f.child("patches").child("directory").bad("has control characters", "")
+	}
+	timeouts := f.child("timeouts")
+	for _, bound := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"controlPlaneComponentHealthCheck", t.ControlPlaneComponentHealthCheck.Duration},
+		{"kubeletHealthCheck", t.KubeletHealthCheck.Duration},
+		{"kubernetesAPICall", t.KubernetesAPICall.Duration},
+		{"etcdAPICall", t.EtcdAPICall.Duration},
+		{"tlsBootstrap", t.TLSBootstrap.Duration},
+		{"discovery", t.Discovery.Duration},
+		{"upgradeManifests", t.UpgradeManifests.Duration},
+	} {
+		if bound.value <= 0 {
+			timeouts.child(bound.name).bad("must be more than zero", "")
+		}
+	}
+}
+
+func (f field) bootstrapToken(t v1beta4.BootstrapToken, now time.Time) {
+	f.child("token").token(t.Token)
+	if hasControl(t.Description) {
+		f.child("description").bad("has control characters", "")
+	}
+	switch {
+	case t.TTL != nil && t.Expires != nil:
+		f.child("expires").bad("cannot be set together with ttl", "keep one of the two")
+	case t.TTL != nil && t.TTL.Duration < 0:
+		f.child("ttl").bad("is negative", "0s never expires")
+	case t.Expires != nil && !t.Expires.After(now):
+		f.child("expires").bad("is in the past", "")
+	}
+	if err := bootstrap.ValidateUsages(t.Usages); err != nil {
+		f.child("usages").bad(err.Error(), "usages are signing and authentication")
+	}
+	groups := f.child("groups")
+	if len(t.Groups) > 0 && !slices.Contains(t.Usages, "authentication") {
+		groups.bad("need the usage authentication", "")
+	}
+	for i, group := range t.Groups {
+		if err := bootstrap.ValidateBootstrapGroupName(group); err != nil || strings.ContainsAny(group, ",\n") {
+			groups.item(i).bad(strconv.Quote(group)+" is not a bootstrap group", "groups begin with system:bootstrappers:")
+		}
+	}
+}
+
+func (f field) node(node v1beta4.NodeRegistrationOptions) {
+	f = f.child("nodeRegistration")
+	if name := f.child("name"); name.required(node.Name, "the hostname is not known; give the name with --node-name") {
+		name.dnsName(node.Name)
+	}
+	f.child("criSocket").socket(node.CRISocket)
+	f.child("imagePullPolicy").oneOf(node.ImagePullPolicy, string(corev1.PullAlways), string(corev1.PullIfNotPresent), string(corev1.PullNever))
+	f.child("kubeletExtraArgs").kubeletArgs(node.KubeletExtraArgs)
+	if all := node.IgnorePreflightErrors; len(all) > 1 && slices.Contains(all, "all") {
+		f.child("ignorePreflightErrors").bad("names single checks beside all", "")
+	}
+	seen := map[string]bool{}
+	for i, taint := range node.Taints {
+		t := f.child("taints").item(i)
+		t.label(taint.Key, taint.Value)
+		t.child("effect").oneOf(string(taint.Effect), string(corev1.TaintEffectNoSchedule), string(corev1.TaintEffectPreferNoSchedule), string(corev1.TaintEffectNoExecute))
+		if id := taint.Key + ":" + string(taint.Effect); seen[id] {
+			t.bad("is given twice", "")
+		} else {
+			seen[id] = true
+		}
+	}
+}
+
+func (f field) socket(value string) {
+	rest, ok := strings.CutPrefix(value, "unix://")
+	if !ok || hasControl(value) || strings.ContainsAny(value, " \"'\\") || !path.IsAbs(rest) || path.Clean(rest) != rest {
+		f.bad(strconv.Quote(value)+" is not a socket", "write it as "+defaultCRISocket)
+	}
+}
+
+func (f field) endpoint(e v1beta4.APIEndpoint) {
+	f.child("bindPort").port(e.BindPort)
+	a := f.child("advertiseAddress")
+	addr, err := netip.ParseAddr(e.AdvertiseAddress)
+	switch {
+	case e.AdvertiseAddress == "":
+		a.bad("is required", "the machine's address is not known; give it with --apiserver-advertise-address")
+	case err != nil || addr.Zone() != "" || addr.Is4In6():
+		a.bad(strconv.Quote(e.AdvertiseAddress)+" is not an IP address", "")
+	case !addr.IsGlobalUnicast():
+		a.bad(e.AdvertiseAddress+" is not an address that other machines can reach", "")
+	}
+}
+
+func (f field) discovery(d v1beta4.Discovery) {
+	switch {
+	case d.BootstrapToken == nil && d.File == nil:
+		f.bad("bootstrapToken or file is required", "give the endpoint, --token and --discovery-token-ca-cert-hash, or --discovery-file")
+	case d.BootstrapToken != nil && d.File != nil:
+		f.bad("bootstrapToken and file cannot both be set", "keep one of the two")
+	}
+	if b := d.BootstrapToken; b != nil {
+		at := f.child("bootstrapToken")
+		if e := at.child("apiServerEndpoint"); e.required(b.APIServerEndpoint, "") {
+			e.hostPort(b.APIServerEndpoint)
+		}
+		at.child("token").token(b.Token)
+		if len(b.CACertHashes) == 0 && !b.UnsafeSkipCAVerification {
+			at.child("caCertHashes").bad("is required", "clusteradm token create --print-join-command prints it; without it anybody who has the token can pose as the cluster")
+		}
+		for i, pin := range b.CACertHashes {
+			if !matches(`^(?i:sha256):[0-9a-fA-F]{64}$`, pin) {
+				at.child("caCertHashes").item(i).bad("is not a CA key's hash", "write sha256: and 64 hexadecimal digits")
+			}
+		}
+	}
+	// The token for both uses has been reported already.
+	if t := d.TLSBootstrapToken; t != "" && (d.BootstrapToken == nil || d.BootstrapToken.Token != t) {
+		f.child("tlsBootstrapToken").token(t)
+	}
+	if d.File != nil {
+		f.child("file").child("kubeConfigPath").pathOrURL(d.File.KubeConfigPath)
+	}
+}
+
+func (f field) pathOrURL(value string) {
+	u, err := url.Parse(value)
+	switch {
+	case value == "":
+		f.bad("is required", "")
+	case err != nil || hasControl(value):
+		f.bad("is neither a path nor a URL", "")
+	case u.Scheme != "" && (u.Scheme != "https" || u.Host == ""):
+		f.bad("is a URL that is not https", "")
+	}
+}

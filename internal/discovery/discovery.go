@@ -1,0 +1,96 @@
+// Package discovery finds out, before a node joins, which cluster answers at
+// an endpoint and proves that it is the right one: from a bootstrap token and
+// the pinned public key of the cluster's CA, or from a kubeconfig file.
+//
+// What is proven: the content of cluster-info by the token's signature, the CA
+// in it by the pin, and the server by a certificate of a pinned CA. A failure
+// that waiting cannot cure ends discovery at once. The token's secret is never
+// sent and is in no error.
+package discovery
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/clusteradm/clusteradm/internal/secret"
+)
+
+// Options say which cluster to find and how to know it.
+type Options struct {
+	Endpoint    string // "host:port"
+	TokenID     string
+	TokenSecret secret.String
+
+	CACertHashes             []string // "sha256:<hex>"; one must match
+	UnsafeSkipCAVerification bool     // allows CACertHashes to be empty
+
+	Timeout time.Duration // of the whole; 0: five minutes, as kubeadm
+	Dial    func(ctx context.Context, network, addr string) (net.Conn, error)
+	Proxy   func(*http.Request) (*url.URL, error) // nil: none
+	Now     func() time.Time                      // for certificates; nil: the system's clock
+	Waiting func(what string)                     // completes "waiting for …"; called when that changes
+}
+
+// Info is a cluster that was found and proven.
+type Info struct {
+	Server         string // URL of the API server
+	CA             []byte // PEM
+	ClusterName    string
+	Kubeconfig     secret.Bytes // as found; a file may hold credentials
+	HasCredentials bool         // the kubeconfig says as whom to connect
+}
+
+const (
+	defaultTimeout = 5 * time.Minute
+	tokenIDLength  = 6
+	tokenLength    = tokenIDLength + 1 + 16
+)
+
+// ParseToken splits a bootstrap token, [a-z0-9]{6}.[a-z0-9]{16}.
+func ParseToken(s string) (id string, tokenSecret secret.String, err error) {
+	id, rest, _ := strings.Cut(s, ".")
+	if len(s) != tokenLength || len(id) != tokenIDLength || !plain(id) || !plain(rest) {
+		return "", secret.String{}, fmt.Errorf("read token: %w: want [a-z0-9]{6}.[a-z0-9]{16}", ErrInvalid)
+	}
+	return id, secret.NewString(rest), nil
+}
+
+func plain(s string) bool {
+	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
+}
+
+// complete checks options before any connection and fills in defaults.
+func (o Options) complete() (Options, error) {
+	host, port, err := net.SplitHostPort(o.Endpoint)
+	if n, e := strconv.ParseUint(port, 10, 16); err != nil || e != nil || n == 0 || host == "" || strings.ContainsAny(host, "/@?# ") {
+		return o, fmt.Errorf("%w: endpoint: want host:port", ErrInvalid)
+	}
+	if _, _, err := ParseToken(o.TokenID + "." + o.TokenSecret.Reveal()); err != nil {
+		return o, err
+	}
+	if _, err := parsePins(o.CACertHashes); err != nil {
+		return o, err
+	}
+	if len(o.CACertHashes) == 0 && !o.UnsafeSkipCAVerification {
+		return o, fmt.Errorf("%w: no CA certificate hash, and unsafeSkipCAVerification is not set", ErrInvalid)
+	}
+	if o.Timeout == 0 {
+		o.Timeout = defaultTimeout
+	}
+	if o.Dial == nil {
+		o.Dial = (&net.Dialer{}).DialContext
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Waiting == nil {
+		o.Waiting = func(string) {}
+	}
+	return o, nil
+}

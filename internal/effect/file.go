@@ -1,0 +1,125 @@
+package effect
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/clusteradm/clusteradm/internal/host"
+	"github.com/clusteradm/clusteradm/internal/plan"
+	"github.com/clusteradm/clusteradm/internal/secret"
+)
+
+const kindFile = "file"
+
+// File is one regular file: its bytes, mode and owner.
+type File struct {
+	Host    string
+	Path    string
+	Content secret.Bytes
+	Attr    host.Attr
+	// Shown lets a diff show lines of the content. Off for everything that
+	// could hold a secret.
+	Shown bool
+}
+
+type fileObserved struct {
+	exists  bool
+	info    host.Info
+	content []byte
+}
+
+// Key implements plan.Effect.
+func (f File) Key() string { return "file " + f.Path }
+
+// File implements plan.FileEffect.
+func (f File) File() host.File {
+	return host.File{Path: f.Path, Content: f.Content.Reveal(), Attr: f.Attr}
+}
+
+// Observe implements plan.Effect.
+func (f File) Observe(ctx context.Context, v plan.View) (plan.Observed, error) {
+	h := v.Host(f.Host)
+	info, err := h.Stat(ctx, f.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fileObserved{}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("observe %s: %w", f.Key(), err)
+	}
+	if info.Mode.IsDir() {
+		return nil, fmt.Errorf("observe %s: is a directory", f.Key())
+	}
+	o := fileObserved{exists: true, info: info}
+	if info.Mode.IsRegular() {
+		if o.content, err = h.ReadFile(ctx, f.Path); err != nil {
+			return nil, fmt.Errorf("observe %s: %w", f.Key(), err)
+		}
+	}
+	return o, nil
+}
+
+// Diff implements plan.Effect.
+func (f File) Diff(observed plan.Observed) plan.Change {
+	o := observed.(fileObserved)
+	if !o.exists {
+		return plan.Change{Verb: plan.Create, Summary: fmt.Sprintf("%s, mode %04o", f.Path, f.Attr.Mode.Perm())}
+	}
+	if !o.info.Mode.IsRegular() {
+		return plan.Change{Verb: plan.Update, Summary: f.Path + " is not a regular file"}
+	}
+	if !bytes.Equal(o.content, f.Content.Reveal()) {
+		c := plan.Change{Verb: plan.Update, Summary: f.Path + ": content differs"}
+		if f.Shown {
+			c.Lines = diffLines(o.content, f.Content.Reveal())
+		}
+		return c
+	}
+	if o.info.Mode.Perm() != f.Attr.Mode.Perm() {
+		return plan.Change{Verb: plan.Update, Summary: fmt.Sprintf("%s: mode %04o, want %04o", f.Path, o.info.Mode.Perm(), f.Attr.Mode.Perm())}
+	}
+	if o.info.UID != f.Attr.UID || o.info.GID != f.Attr.GID {
+		return plan.Change{Verb: plan.Update, Summary: fmt.Sprintf("%s: owner %d:%d, want %d:%d", f.Path, o.info.UID, o.info.GID, f.Attr.UID, f.Attr.GID)}
+	}
+	return plan.Change{}
+}
+
+// Apply implements plan.Effect.
+func (f File) Apply(ctx context.Context, w plan.World, _ plan.Observed) error {
+	return w.Mutate(f.Host).WriteFiles(ctx, []host.File{f.File()})
+}
+
+type fileUndo struct {
+	Existed bool        `json:"existed"`
+	Mode    fs.FileMode `json:"mode,omitempty"`
+	UID     int         `json:"uid,omitempty"`
+	GID     int         `json:"gid,omitempty"`
+}
+
+// Undo implements plan.Undoer.
+func (f File) Undo(observed plan.Observed) (plan.Undo, error) {
+	o := observed.(fileObserved)
+	if o.exists && !o.info.Mode.IsRegular() {
+		return plan.Undo{}, fmt.Errorf("record %s: not a regular file", f.Key())
+	}
+	u := plan.Undo{Kind: kindFile, Host: f.Host, Key: f.Path, Blob: o.content}
+	data, err := json.Marshal(fileUndo{Existed: o.exists, Mode: o.info.Mode.Perm(), UID: o.info.UID, GID: o.info.GID})
+	u.Data = data
+	return u, err
+}
+
+func revertFile(ctx context.Context, w plan.World, u plan.Undo) error {
+	var before fileUndo
+	if err := json.Unmarshal(u.Data, &before); err != nil {
+		return fmt.Errorf("revert file %s: %w", u.Key, err)
+	}
+	h := w.Mutate(u.Host)
+	if !before.Existed {
+		return h.Remove(ctx, u.Key)
+	}
+	return h.WriteFiles(ctx, []host.File{{Path: u.Key, Content: u.Blob,
+		Attr: host.Attr{Mode: before.Mode, UID: before.UID, GID: before.GID}}})
+}

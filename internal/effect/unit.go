@@ -1,0 +1,105 @@
+package effect
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/clusteradm/clusteradm/internal/host"
+	"github.com/clusteradm/clusteradm/internal/plan"
+)
+
+// Unit is a systemd unit that is enabled, active, and started after each of
+// its Inputs was last changed. A restart is due when an input's ctime is later
+// than the unit's start: no notification that a crash could lose, no stamp
+// that an adopted machine would lack.
+type Unit struct {
+	Host   string
+	Name   string
+	Inputs []string
+}
+
+type unitObserved struct {
+	enabled, active bool
+	started         time.Time
+	later           string // an input changed after the start
+}
+
+// Key implements plan.Effect.
+func (u Unit) Key() string { return "unit " + u.Name }
+
+// unitTime is how systemd prints --timestamp=us+utc; systemd 248 and later.
+const unitTime = "Mon 2006-01-02 15:04:05.999999 UTC"
+
+// Observe implements plan.Effect.
+func (u Unit) Observe(ctx context.Context, v plan.View) (plan.Observed, error) {
+	h := v.Host(u.Host)
+	res, err := h.Query(ctx, host.Cmd{Args: []string{"systemctl", "show", "--timestamp=us+utc",
+		"--property=LoadState,UnitFileState,ActiveState,ExecMainStartTimestamp", u.Name}})
+	if err != nil {
+		return nil, wrapObserve(u, err)
+	}
+	props := map[string]string{}
+	for line := range strings.Lines(string(res.Stdout)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		props[name] = value
+	}
+	if props["LoadState"] == "not-found" {
+		return nil, wrapObserve(u, fmt.Errorf("systemd knows no such unit"))
+	}
+	o := unitObserved{enabled: props["UnitFileState"] == "enabled", active: props["ActiveState"] == "active"}
+	if !o.active {
+		return o, nil
+	}
+	if o.started, err = time.Parse(unitTime, props["ExecMainStartTimestamp"]); err != nil {
+		return nil, wrapObserve(u, fmt.Errorf("read start time: %w", err))
+	}
+	digests, err := h.Digest(ctx, u.Inputs)
+	if err != nil {
+		return nil, wrapObserve(u, err)
+	}
+	for _, path := range u.Inputs {
+		if d, ok := digests[path]; ok && d.Changed.After(o.started) {
+			o.later = path
+			break
+		}
+	}
+	return o, nil
+}
+
+// Diff implements plan.Effect.
+func (u Unit) Diff(observed plan.Observed) plan.Change {
+	o := observed.(unitObserved)
+	switch {
+	case !o.active:
+		return plan.Change{Verb: plan.Create, Summary: "start " + u.Name}
+	case o.later != "":
+		return plan.Change{Verb: plan.Restart, Summary: "restart " + u.Name + ": " + o.later + " changed after it was started"}
+	case !o.enabled:
+		return plan.Change{Verb: plan.Update, Summary: "enable " + u.Name}
+	}
+	return plan.Change{}
+}
+
+// Apply implements plan.Effect.
+func (u Unit) Apply(ctx context.Context, w plan.World, observed plan.Observed) error {
+	o := observed.(unitObserved)
+	h := w.Mutate(u.Host)
+	if !o.enabled {
+		if _, err := h.Run(ctx, host.Cmd{Args: []string{"systemctl", "enable", u.Name}}); err != nil {
+			return fmt.Errorf("enable unit %s: %w", u.Name, err)
+		}
+	}
+	if o.active && o.later == "" {
+		return nil
+	}
+	// One that systemd is about to start again after a failure is not active
+	// either; restart serves that and the first start alike.
+	for _, args := range [][]string{{"systemctl", "daemon-reload"}, {"systemctl", "restart", u.Name}} {
+		if _, err := h.Run(ctx, host.Cmd{Args: args}); err != nil {
+			return fmt.Errorf("start unit %s: %w", u.Name, err)
+		}
+	}
+	return nil
+}

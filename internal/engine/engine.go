@@ -1,0 +1,136 @@
+// Package engine is the one loop that turns a plan into changes: observe,
+// diff, journal, apply, wait, observe again. Plan, dry-run, drift, resume and
+// rollback are the same loop stopped early or run backwards. It is the only
+// caller of Apply and Revert, and knows nothing of Kubernetes.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/clusteradm/clusteradm/internal/event"
+	"github.com/clusteradm/clusteradm/internal/plan"
+	"github.com/clusteradm/clusteradm/internal/state"
+)
+
+// Engine interprets plans.
+type Engine struct {
+	World plan.World
+	Sink  event.Sink
+	Now   func() time.Time
+	// Begin opens the run's journal; it is called before the first change, so
+	// a run that changes nothing leaves nothing.
+	Begin func(list string) (*state.Run, error)
+}
+
+// StepChange is one step of a plan and what it would do.
+type StepChange struct {
+	Step   string      `json:"step"`
+	Phase  string      `json:"phase"`
+	Host   string      `json:"host,omitempty"`
+	Change plan.Change `json:"change"`
+	// Waits are the conditions that the step would wait for.
+	Waits []string `json:"waits,omitempty"`
+}
+
+// Result is how a run ended.
+type Result struct {
+	Run     string // empty when nothing was to be changed
+	Steps   int
+	Changed int
+}
+
+// StoppedError reports a run that stopped part-way: what was changed stands.
+type StoppedError struct {
+	Run     string
+	Step    string
+	Changed int
+	Left    int // steps not reached, the failing one included
+	Err     error
+}
+
+func (e *StoppedError) Error() string { return fmt.Sprintf("%s: %v", e.Step, e.Err) }
+func (e *StoppedError) Unwrap() error { return e.Err }
+
+// Plan says what Apply would do and changes nothing.
+func (e *Engine) Plan(ctx context.Context, p *plan.Plan) ([]StepChange, error) {
+	var changes []StepChange
+	changing := false
+	for _, g := range p.Groups {
+		for _, s := range g.Steps {
+			_, change, err := e.look(ctx, s)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", s.ID, err)
+			}
+			if change.Verb == plan.Unknown && !changing {
+				return nil, fmt.Errorf("%s: %s", s.ID, change.Summary)
+			}
+			if change.Empty() {
+				continue
+			}
+			changing = true
+			sc := StepChange{Step: s.ID, Phase: s.Phase, Host: s.Host, Change: change}
+			for _, c := range s.Until {
+				sc.Waits = append(sc.Waits, c.Name)
+			}
+			changes = append(changes, sc)
+		}
+	}
+	return changes, nil
+}
+
+// Apply makes the plan so. Run again after any interruption, it goes on.
+func (e *Engine) Apply(ctx context.Context, p *plan.Plan) (Result, error) {
+	r := &run{Engine: e, list: p.Name}
+	for _, g := range p.Groups {
+		r.total += len(g.Steps)
+	}
+	started := e.Now()
+	e.emit(event.Event{Kind: event.PlanStarted, Message: p.Name, Total: r.total})
+	err := r.phases(ctx, p)
+	if err == nil && r.journal != nil {
+		err = r.journal.Append(state.Entry{Time: e.Now(), Kind: state.Complete})
+	}
+	result := Result{Steps: r.total, Changed: r.changed}
+	finished := event.Event{Kind: event.Finished, Message: p.Name, Changed: r.changed, Total: r.total, Elapsed: e.Now().Sub(started)}
+	if r.journal != nil {
+		result.Run = r.journal.ID
+		finished.Run = r.journal.ID
+		r.journal.Close()
+	}
+	if err != nil {
+		var failed *stepError
+		step := p.Name
+		if errors.As(err, &failed) {
+			step = failed.step
+		}
+		err = &StoppedError{Run: result.Run, Step: step, Changed: r.changed, Left: r.total - r.passed, Err: err}
+		finished.Error = err.Error()
+	}
+	e.emit(finished)
+	return result, err
+}
+
+func (e *Engine) emit(ev event.Event) {
+	ev.Time = e.Now()
+	e.Sink.Emit(ev)
+}
+
+// look observes a step and says what is to be done.
+func (e *Engine) look(ctx context.Context, s plan.PlannedStep) (plan.Observed, plan.Change, error) {
+	observed, err := s.Effect.Observe(ctx, e.World)
+	if err != nil {
+		return nil, plan.Change{}, err
+	}
+	return observed, s.Effect.Diff(observed), nil
+}
+
+type stepError struct {
+	step string
+	err  error
+}
+
+func (e *stepError) Error() string { return e.err.Error() }
+func (e *stepError) Unwrap() error { return e.err }

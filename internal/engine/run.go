@@ -1,0 +1,336 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/clusteradm/clusteradm/internal/event"
+	"github.com/clusteradm/clusteradm/internal/host"
+	"github.com/clusteradm/clusteradm/internal/plan"
+	"github.com/clusteradm/clusteradm/internal/state"
+)
+
+// parallel is how many steps of a Parallel group are under way at once.
+const parallel = 8
+
+// run is one Apply under way.
+type run struct {
+	*Engine
+	list    string
+	mu      sync.Mutex // guards what follows
+	journal *state.Run
+	total   int
+	passed  int
+	changed int
+}
+
+// phases runs the groups. Neighbours of one mode are run as one sequence, so
+// that files of several phases are written together and independent objects of
+// several phases at once.
+func (r *run) phases(ctx context.Context, p *plan.Plan) error {
+	progress := &progress{run: r}
+	defer progress.finish()
+	for groups := p.Groups; len(groups) > 0; {
+		mode, steps := groups[0].Mode, []plan.PlannedStep(nil)
+		for len(groups) > 0 && groups[0].Mode == mode {
+			steps = append(steps, groups[0].Steps...)
+			groups = groups[1:]
+		}
+		if mode == plan.Parallel {
+			progress.enter(steps)
+			if err := r.together(ctx, steps); err != nil {
+				return err
+			}
+			continue
+		}
+		for len(steps) > 0 {
+			n := batch(steps)
+			progress.enter(steps[:n])
+			if err := r.steps(ctx, steps[:n]); err != nil {
+				return err
+			}
+			steps = steps[n:]
+		}
+	}
+	return nil
+}
+
+// progress says which phases are under way.
+type progress struct {
+	run     *run
+	current []string
+	started time.Time
+}
+
+func (p *progress) enter(steps []plan.PlannedStep) {
+	var names []string
+	for _, s := range steps {
+		if !slices.Contains(names, s.Phase) {
+			names = append(names, s.Phase)
+		}
+	}
+	if len(p.current) > 0 && len(names) == 1 && names[0] == p.current[len(p.current)-1] {
+		return
+	}
+	p.finish()
+	p.current, p.started = names, p.run.Now()
+	for _, name := range names {
+		p.run.emit(event.Event{Kind: event.PhaseStarted, Phase: name})
+	}
+}
+
+func (p *progress) finish() {
+	for _, name := range p.current {
+		p.run.emit(event.Event{Kind: event.PhaseFinished, Phase: name, Elapsed: p.run.Now().Sub(p.started)})
+	}
+	p.current = nil
+}
+
+// together lets steps that are under way finish when one fails, and starts no
+// new ones; every error is reported.
+func (r *run) together(ctx context.Context, steps []plan.PlannedStep) error {
+	var g errgroup.Group
+	g.SetLimit(parallel)
+	var mu sync.Mutex
+	var errs []error
+	for _, s := range steps {
+		g.Go(func() error {
+			mu.Lock()
+			stop := len(errs) > 0
+			mu.Unlock()
+			if stop {
+				return nil
+			}
+			if err := r.steps(ctx, []plan.PlannedStep{s}); err != nil {
+				mu.Lock()
+				errs = append(errs, err)
+				mu.Unlock()
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // every error is in errs
+	return errors.Join(errs...)
+}
+
+// batch is how many of the first steps can be done as one write: consecutive
+// files of one host with nothing to wait for in between.
+func batch(steps []plan.PlannedStep) int {
+	for i, s := range steps {
+		_, file := s.Effect.(plan.FileEffect)
+		if !file || s.Host != steps[0].Host || len(s.Needs) > 0 {
+			return max(i, 1)
+		}
+		if len(s.Until) > 0 {
+			return i + 1
+		}
+	}
+	return len(steps)
+}
+
+// due is a step that has something to change.
+type due struct {
+	plan.PlannedStep
+	observed plan.Observed
+	change   plan.Change
+}
+
+// steps runs one step, or several files as one write.
+func (r *run) steps(ctx context.Context, steps []plan.PlannedStep) error {
+	fail := func(s plan.PlannedStep, err error) error {
+		r.emit(event.Event{Kind: event.StepFinished, Phase: s.Phase, Step: s.ID, Host: s.Host, Error: err.Error()})
+		return &stepError{step: s.ID, err: err}
+	}
+	var todo []due
+	for _, s := range steps {
+		if err := ctx.Err(); err != nil {
+			return fail(s, err)
+		}
+		observed, change, err := r.look(ctx, s)
+		if err == nil && change.Verb == plan.Unknown {
+			// The step that makes it knowable is behind us: wait, then look again.
+			if err = r.waitAll(ctx, s, s.Needs); err == nil {
+				if observed, change, err = r.look(ctx, s); err == nil && change.Verb == plan.Unknown {
+					err = errors.New(change.Summary)
+				}
+			}
+		}
+		if err != nil {
+			return fail(s, err)
+		}
+		if change.Empty() {
+			if err := r.waitAll(ctx, s, s.Until); err != nil {
+				return fail(s, err)
+			}
+			r.count(0, 1)
+			continue
+		}
+		todo = append(todo, due{s, observed, change})
+	}
+	if len(todo) == 0 {
+		return nil
+	}
+	started := r.Now()
+	for _, d := range todo {
+		r.emit(event.Event{Kind: event.StepStarted, Phase: d.Phase, Step: d.ID, Host: d.Host, Verb: string(d.change.Verb), Message: d.change.Summary})
+	}
+	last := todo[len(todo)-1].PlannedStep
+	if err := r.change(ctx, todo); err != nil {
+		return fail(last, err)
+	}
+	for _, d := range todo {
+		r.count(1, 1)
+		r.emit(event.Event{Kind: event.StepFinished, Phase: d.Phase, Step: d.ID, Host: d.Host, Verb: string(d.change.Verb), Message: d.change.Summary, Elapsed: r.Now().Sub(started)})
+	}
+	return nil
+}
+
+func (r *run) change(ctx context.Context, todo []due) error {
+	for _, d := range todo {
+		if err := r.waitAll(ctx, d.PlannedStep, d.Needs); err != nil {
+			return err
+		}
+	}
+	if err := r.intend(ctx, todo); err != nil {
+		return err
+	}
+	if err := r.apply(ctx, todo); err != nil {
+		return err
+	}
+	done := make([]state.Entry, 0, len(todo))
+	for _, d := range todo {
+		if err := r.waitAll(ctx, d.PlannedStep, d.Until); err != nil {
+			return err
+		}
+		_, after, err := r.look(ctx, d.PlannedStep)
+		if err != nil {
+			return fmt.Errorf("look again: %w", err)
+		}
+		if !after.Empty() {
+			return fmt.Errorf("did not converge: after it was done there is still to %s %s", after.Verb, after.Summary)
+		}
+		done = append(done, state.Entry{Time: r.Now(), Kind: state.Done, Step: d.ID})
+	}
+	return r.journal.Append(done...)
+}
+
+func (r *run) apply(ctx context.Context, todo []due) error {
+	if len(todo) == 1 {
+		return todo[0].Effect.Apply(ctx, r.World, todo[0].observed)
+	}
+	files := make([]host.File, 0, len(todo))
+	for _, d := range todo {
+		files = append(files, d.Effect.(plan.FileEffect).File())
+	}
+	return r.World.Mutate(todo[0].Host).WriteFiles(ctx, files)
+}
+
+// intend journals, durably, how each change is taken back.
+func (r *run) intend(ctx context.Context, todo []due) error {
+	journal, err := r.begin()
+	if err != nil {
+		return err
+	}
+	entries := make([]state.Entry, 0, len(todo))
+	for _, d := range todo {
+		entry := state.Entry{Time: r.Now(), Kind: state.Intent, Step: d.ID, Verb: d.change.Verb, NoUndo: d.NoUndo}
+		if undoer, ok := d.Effect.(plan.Undoer); ok && d.NoUndo == "" {
+			undo, err := undoer.Undo(d.observed)
+			if err != nil {
+				return err
+			}
+			if err := r.keepBlob(ctx, journal, &undo); err != nil {
+				return err
+			}
+			entry.Undo = &undo
+		}
+		entries = append(entries, entry)
+	}
+	return journal.Append(entries...)
+}
+
+func (r *run) begin() (*state.Run, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.journal == nil {
+		journal, err := r.Begin(r.list)
+		if err != nil {
+			return nil, err
+		}
+		r.journal = journal
+	}
+	return r.journal, nil
+}
+
+func (r *run) count(changed, passed int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.changed += changed
+	r.passed += passed
+}
+
+func (r *run) waitAll(ctx context.Context, s plan.PlannedStep, conditions []plan.Condition) error {
+	for _, c := range conditions {
+		if err := r.wait(ctx, s, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Conditions are looked at every pollFirst at the start, when most come true,
+// and ever less often up to pollLast.
+const (
+	pollFirst = 20 * time.Millisecond
+	pollLast  = 250 * time.Millisecond
+)
+
+func (r *run) wait(ctx context.Context, s plan.PlannedStep, c plan.Condition) error {
+	parent := ctx
+	ctx, cancel := context.WithTimeout(parent, c.Within)
+	defer cancel()
+	started, announced := r.Now(), false
+	for every := pollFirst; ; every = min(every*5/4, pollLast) {
+		err := c.Check(ctx, r.World)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, plan.ErrNotYet) {
+			return fmt.Errorf("wait for %s: %w", c.Name, err)
+		}
+		if !announced {
+			announced = true
+			r.emit(event.Event{Kind: event.Waiting, Phase: s.Phase, Step: s.ID, Host: s.Host, Message: c.Name})
+		}
+		select {
+		case <-ctx.Done():
+			if c.Warn && !errors.Is(parent.Err(), context.Canceled) {
+				r.emit(event.Event{Kind: event.Warning, Phase: s.Phase, Step: s.ID, Host: s.Host, Message: c.Name + ": " + err.Error(), Hint: c.Hint})
+				return nil
+			}
+			return &TimeoutError{Condition: c.Name, Waited: r.Now().Sub(started).Round(time.Second), Last: err, Hint: c.Hint, Err: ctx.Err()}
+		case <-time.After(every):
+		}
+	}
+}
+
+// TimeoutError reports a condition that did not come true in time.
+type TimeoutError struct {
+	Condition string
+	Waited    time.Duration
+	Last      error // what it was still waiting for
+	Hint      string
+	Err       error
+}
+
+func (e *TimeoutError) Error() string {
+	return fmt.Sprintf("wait for %s: not after %s: %v", e.Condition, e.Waited, e.Last)
+}
+
+func (e *TimeoutError) Unwrap() []error { return []error{e.Last, e.Err} }

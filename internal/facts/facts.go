@@ -1,0 +1,214 @@
+// Package facts reads what a machine looks like before anything is planned:
+// one composite, parallel read per host that ends in a plain value. It changes
+// nothing and decides nothing.
+package facts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/host"
+	"github.com/clusteradm/clusteradm/internal/secret"
+)
+
+// managed are the paths whose presence matters to planning and preflight.
+var managed = []string{
+	cluster.AdminConf, cluster.SuperAdminConf, cluster.KubeletConf, cluster.BootstrapKubeletConf,
+	cluster.ControllerConf, cluster.SchedulerConf, "/etc/kubernetes/pki/ca.crt", cluster.KubeletConfig, cluster.KubeletFlagsEnv, cluster.KubeletInstance,
+	cluster.ManifestsDir + "/kube-apiserver.yaml", cluster.ManifestsDir + "/kube-controller-manager.yaml",
+	cluster.ManifestsDir + "/kube-scheduler.yaml", cluster.ManifestsDir + "/etcd.yaml",
+}
+
+// trust are the CA directories that kubeadm mounts into static pods when they
+// exist (cmd/kubeadm/app/phases/controlplane/volumes.go).
+var trust = []string{"/etc/pki/ca-trust", "/etc/pki/tls/certs", "/etc/ca-certificates", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates"}
+
+var sysctls = []string{"net.ipv4.ip_forward", "net.ipv6.conf.default.forwarding", "net.bridge.bridge-nf-call-iptables"}
+
+// Gather reads one machine. What cannot be read and is not needed by everyone
+// (a kubelet that is not installed) is left empty for preflight to judge.
+func Gather(ctx context.Context, h host.Reader, c *cluster.Cluster, pkiFiles []string) (cluster.HostFacts, error) {
+	f := cluster.HostFacts{Sysctl: map[string]string{}, Files: map[string]cluster.FileFact{}, PKI: map[string]secret.Bytes{}}
+	var mu sync.Mutex
+	set := func(assign func()) { mu.Lock(); defer mu.Unlock(); assign() }
+
+	g, ctx := errgroup.WithContext(ctx)
+	text := func(path string, assign func(string)) {
+		g.Go(func() error {
+			data, err := h.ReadFile(ctx, path)
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("gather facts of %s: %w", h.Name(), err)
+			}
+			set(func() { assign(string(data)) })
+			return nil
+		})
+	}
+	text("/proc/sys/kernel/hostname", func(s string) { f.Hostname = strings.TrimSpace(s) })
+	text("/sys/class/dmi/id/product_uuid", func(s string) { f.ProductUUID = strings.ToLower(strings.TrimSpace(s)) })
+	text("/etc/machine-id", func(s string) { f.MachineID = strings.TrimSpace(s) })
+	text("/proc/swaps", func(s string) { f.Swaps = parseSwaps(s) })
+	text("/proc/cpuinfo", func(s string) { f.CPUs = countCPUs(s) })
+	text("/proc/meminfo", func(s string) { f.MemoryBytes = parseMemory(s) })
+	text("/proc/self/status", func(s string) { f.EffectiveUID = parseUID(s) })
+	for _, name := range sysctls {
+		text("/proc/sys/"+strings.ReplaceAll(name, ".", "/"), func(s string) { f.Sysctl[name] = strings.TrimSpace(s) })
+	}
+	for _, p := range append(append([]string{}, pkiFiles...), cluster.AdminConf, cluster.SuperAdminConf, cluster.KubeletConf,
+		cluster.ControllerConf, cluster.SchedulerConf, cluster.KubeletClientPEM) {
+		text(p, func(s string) { f.PKI[p] = secret.NewBytes([]byte(s)) })
+	}
+	g.Go(func() error { return gatherFiles(ctx, h, c, &f, set) })
+	g.Go(func() error {
+		res, err := h.Query(ctx, host.Cmd{Args: []string{"ss", "-H", "-l", "-t", "-n", "-p"}})
+		if err != nil {
+			return fmt.Errorf("gather facts of %s: list listening ports: %w", h.Name(), err)
+		}
+		set(func() { f.Listeners = parseListeners(string(res.Stdout)) })
+		return nil
+	})
+	query := func(assign func(string), args ...string) {
+		g.Go(func() error {
+			// A program that is missing or a unit that is not active is a fact.
+			if res, err := h.Query(ctx, host.Cmd{Args: args}); err == nil {
+				set(func() { assign(strings.TrimSpace(string(res.Stdout))) })
+			}
+			return ctx.Err()
+		})
+	}
+	query(func(s string) { f.KubeletVersion = strings.TrimPrefix(s, "Kubernetes ") }, "kubelet", "--version")
+	query(func(s string) { f.KubeletActive = s == "active" }, "systemctl", "is-active", "kubelet.service")
+	query(func(s string) { f.SystemdResolved = s == "active" }, "systemctl", "is-active", "systemd-resolved.service")
+	return f, g.Wait()
+}
+
+func gatherFiles(ctx context.Context, h host.Reader, c *cluster.Cluster, f *cluster.HostFacts, set func(func())) error {
+	paths := append(append([]string{}, managed...), trust...)
+	if c.Etcd.DataDir != "" {
+		paths = append(paths, c.Etcd.DataDir)
+	}
+	found := map[string]cluster.FileFact{}
+	for _, p := range paths {
+		info, err := h.Stat(ctx, p)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("gather facts of %s: %w", h.Name(), err)
+		}
+		fact := cluster.FileFact{Dir: info.Mode.IsDir(), Size: info.Size, Mode: uint32(info.Mode.Perm()), Changed: info.Changed}
+		if fact.Dir {
+			entries, err := h.ReadDir(ctx, p)
+			if err != nil {
+				return fmt.Errorf("gather facts of %s: %w", h.Name(), err)
+			}
+			fact.Empty = len(entries) == 0
+		}
+		found[p] = fact
+	}
+	set(func() {
+		for p, fact := range found {
+			f.Files[p] = fact
+		}
+		for _, p := range trust {
+			if found[p].Dir {
+				f.TrustDirs = append(f.TrustDirs, path.Clean(p))
+			}
+		}
+	})
+	return nil
+}
+
+func parseSwaps(s string) []string {
+	var swaps []string
+	for i, line := range strings.Split(strings.TrimSpace(s), "\n") {
+		if fields := strings.Fields(line); i > 0 && len(fields) > 0 {
+			swaps = append(swaps, fields[0])
+		}
+	}
+	return swaps
+}
+
+func countCPUs(s string) int {
+	n := 0
+	for line := range strings.Lines(s) {
+		if strings.HasPrefix(line, "processor") {
+			n++
+		}
+	}
+	return n
+}
+
+func parseMemory(s string) int64 {
+	for line := range strings.Lines(s) {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "MemTotal:" {
+			kb, err := strconv.ParseInt(fields[1], 10, 64)
+			if err == nil {
+				return kb << 10
+			}
+		}
+	}
+	return 0
+}
+
+// parseUID reads the effective user id; -1 when it cannot be told.
+func parseUID(s string) int {
+	for line := range strings.Lines(s) {
+		if fields := strings.Fields(line); len(fields) == 5 && fields[0] == "Uid:" {
+			if uid, err := strconv.Atoi(fields[2]); err == nil {
+				return uid
+			}
+		}
+	}
+	return -1
+}
+
+// parseListeners reads lines of `ss -H -l -t -n -p`:
+//
+//	LISTEN 0 4096 *:6443 *:* users:(("kube-apiserver",pid=71,fd=3))
+func parseListeners(s string) []cluster.Listener {
+	var listeners []cluster.Listener
+	for line := range strings.Lines(s) {
+		fields := strings.Fields(line)
+		if len(fields) < 5 || fields[0] != "LISTEN" {
+			continue
+		}
+		colon := strings.LastIndexByte(fields[3], ':')
+		if colon < 0 {
+			continue
+		}
+		port, err := strconv.Atoi(fields[3][colon+1:])
+		if err != nil {
+			continue
+		}
+		l := cluster.Listener{Port: port, Address: fields[3][:colon]}
+		if len(fields) > 5 {
+			l.Process, l.PID = parseUser(fields[5])
+		}
+		listeners = append(listeners, l)
+	}
+	return listeners
+}
+
+func parseUser(s string) (process string, pid int) {
+	parts := strings.Split(s, `"`)
+	if len(parts) < 3 {
+		return "", 0
+	}
+	if _, rest, ok := strings.Cut(parts[2], "pid="); ok {
+		number, _, _ := strings.Cut(rest, ",")
+		pid, _ = strconv.Atoi(number)
+	}
+	return parts[1], pid
+}

@@ -1,0 +1,69 @@
+// Package plantest is a world of fakes: an interpreting machine and an API
+// server in memory, which is up when the machine would have one running.
+package plantest
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	"github.com/clusteradm/clusteradm/internal/host"
+	"github.com/clusteradm/clusteradm/internal/host/hosttest"
+	"github.com/clusteradm/clusteradm/internal/kube"
+	"github.com/clusteradm/clusteradm/internal/kube/kubetest"
+	"github.com/clusteradm/clusteradm/internal/plan"
+)
+
+// World is one machine and one API server.
+type World struct {
+	Machine *hosttest.Machine
+	Through host.Host // what mutations go through: Machine, or a decorator of it
+	Store   *kubetest.Store
+}
+
+var _ plan.World = (*World)(nil)
+
+// New returns a world over m.
+func New(m *hosttest.Machine) *World {
+	return &World{Machine: m, Through: m, Store: kubetest.New()}
+}
+
+// Host implements plan.View.
+func (w *World) Host(string) host.Reader { return host.AsReader(w.Machine) }
+
+// Kube implements plan.View.
+func (w *World) Kube() kube.Reader { return w.Store }
+
+// Mutate implements plan.World.
+func (w *World) Mutate(string) host.Host { return w.Through }
+
+// KubeWriter implements plan.World.
+func (w *World) KubeWriter() kube.Writer { return w.Store }
+
+// Probe implements plan.View: a component answers when the kubelet runs and
+// its manifest is whole.
+func (w *World) Probe(ctx context.Context, _ string, p plan.Probe) error {
+	pod := "kube-apiserver"
+	switch {
+	case strings.Contains(p.URL, ":10257"):
+		pod = "kube-controller-manager"
+	case strings.Contains(p.URL, ":10259"):
+		pod = "kube-scheduler"
+	}
+	if !w.Runs(ctx, pod) {
+		return fmt.Errorf("probe %s: %w", p.URL, syscall.ECONNREFUSED)
+	}
+	return nil
+}
+
+// Runs reports whether the machine's kubelet would have the static pod running.
+func (w *World) Runs(ctx context.Context, pod string) bool {
+	res, err := w.Machine.Query(ctx, host.Cmd{Args: []string{"systemctl", "is-active", "kubelet.service"}})
+	if err != nil || strings.TrimSpace(string(res.Stdout)) != "active" {
+		return false
+	}
+	info, err := w.Machine.Stat(ctx, "/etc/kubernetes/manifests/"+pod+".yaml")
+	return err == nil && info.Mode&fs.ModeType == 0
+}

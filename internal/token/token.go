@@ -1,0 +1,88 @@
+// Package token reads and finds bootstrap tokens: Secrets of type
+// bootstrap.kubernetes.io/token in kube-system. It never prints a secret.
+package token
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/clusteradm/clusteradm/internal/kube"
+	"github.com/clusteradm/clusteradm/internal/secret"
+)
+
+// SecretType is the type of a bootstrap token's Secret.
+const SecretType = "bootstrap.kubernetes.io/token"
+
+// Token is a bootstrap token as the cluster has it.
+type Token struct {
+	ID          string
+	Secret      secret.String
+	Description string
+	Expires     time.Time // zero: never
+	Usages      []string  // "authentication", "signing"
+}
+
+// Whole is the token, id and secret.
+func (t Token) Whole() secret.String { return secret.NewString(t.ID + "." + t.Secret.Reveal()) }
+
+// Joins reports whether a node can join with it at the given time.
+func (t Token) Joins(now time.Time) bool {
+	return (t.Expires.IsZero() || now.Before(t.Expires)) &&
+		slices.Contains(t.Usages, "authentication") && slices.Contains(t.Usages, "signing")
+}
+
+// List returns the cluster's bootstrap tokens by ID. A Secret that is not a
+// well-formed token is passed over, as the API server does.
+func List(ctx context.Context, r kube.Reader) ([]Token, error) {
+	secrets, err := r.List(ctx, kube.Ref{
+		GroupVersionKind: schema.GroupVersionKind{Version: "v1", Kind: "Secret"}, Namespace: "kube-system"}, "")
+	if err != nil {
+		return nil, fmt.Errorf("list bootstrap tokens: %w", err)
+	}
+	var tokens []Token
+	for i := range secrets {
+		if t, ok := fromSecret(&secrets[i]); ok {
+			tokens = append(tokens, t)
+		}
+	}
+	slices.SortFunc(tokens, func(a, b Token) int { return strings.Compare(a.ID, b.ID) })
+	return tokens, nil
+}
+
+func fromSecret(s *unstructured.Unstructured) (Token, bool) {
+	if kind, _, _ := unstructured.NestedString(s.Object, "type"); kind != SecretType {
+		return Token{}, false
+	}
+	data := func(name string) string {
+		encoded, _, _ := unstructured.NestedString(s.Object, "data", name)
+		value, err := base64.StdEncoding.DecodeString(encoded)
+		if err != nil {
+			return ""
+		}
+		return string(value)
+	}
+	t := Token{ID: data("token-id"), Secret: secret.NewString(data("token-secret")), Description: data("description")}
+	if t.ID == "" || t.Secret.Empty() || s.GetName() != "bootstrap-token-"+t.ID {
+		return Token{}, false
+	}
+	if text := data("expiration"); text != "" {
+		expires, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			return Token{}, false
+		}
+		t.Expires = expires
+	}
+	for _, usage := range []string{"authentication", "signing"} {
+		if data("usage-bootstrap-"+usage) == "true" {
+			t.Usages = append(t.Usages, usage)
+		}
+	}
+	return t, true
+}

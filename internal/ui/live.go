@@ -1,0 +1,119 @@
+package ui
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/clusteradm/clusteradm/internal/event"
+)
+
+// live shows one line a phase, and below them what is under way and for how
+// long, redrawn in place.
+type live struct {
+	w    io.Writer
+	mu   sync.Mutex
+	now  string // what is under way
+	from time.Time
+	// changed counts the steps of the current phases that changed something.
+	changed map[string]int
+	stop    chan struct{}
+	done    chan struct{}
+}
+
+const (
+	redrawEvery = 100 * time.Millisecond
+	clearLine   = "\r\x1b[K"
+)
+
+func newLive(w io.Writer) *live {
+	l := &live{w: w, changed: map[string]int{}, stop: make(chan struct{}), done: make(chan struct{})}
+	go l.redraw()
+	return l
+}
+
+// Emit implements event.Sink.
+func (l *live) Emit(e event.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch e.Kind {
+	case event.PhaseStarted:
+		l.show(e.Phase, e.Time)
+	case event.StepStarted:
+		l.show(e.Phase+": "+e.Message, e.Time)
+	case event.Waiting:
+		l.show(e.Phase+": waiting for "+e.Message, e.Time)
+	case event.StepFinished:
+		if e.Error != "" || e.Phase == "" {
+			l.line(mark(e) + text(e))
+			return
+		}
+		l.changed[e.Phase]++
+	case event.PhaseFinished:
+		changed := l.changed[e.Phase]
+		delete(l.changed, e.Phase)
+		what := "already so"
+		if changed > 0 {
+			what = fmt.Sprintf("%d changed", changed)
+		}
+		l.line(fmt.Sprintf("\x1b[32m✓\x1b[0m %-34s %-12s %8s", e.Phase, what, round(e.Elapsed)))
+	case event.Warning, event.Finished:
+		if t := text(e); t != "" {
+			l.line(mark(e) + t)
+		}
+	}
+}
+
+func mark(e event.Event) string {
+	switch {
+	case e.Error != "":
+		return "\x1b[31m✗\x1b[0m "
+	case e.Kind == event.Warning:
+		return "\x1b[33m!\x1b[0m "
+	}
+	return "  "
+}
+
+func (l *live) show(what string, from time.Time) {
+	if what != l.now {
+		l.now, l.from = what, from
+	}
+}
+
+// line prints a line that stays.
+func (l *live) line(s string) {
+	fmt.Fprint(l.w, clearLine, s, "\n")
+	l.now = ""
+}
+
+var frames = []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
+
+func (l *live) redraw() {
+	defer close(l.done)
+	ticker := time.NewTicker(redrawEvery)
+	defer ticker.Stop()
+	for i := 0; ; i++ {
+		select {
+		case <-l.stop:
+			fmt.Fprint(l.w, clearLine)
+			return
+		case now := <-ticker.C:
+			l.mu.Lock()
+			if l.now != "" {
+				what := l.now
+				if r := []rune(what); len(r) > 90 {
+					what = strings.TrimSpace(string(r[:90])) + "…"
+				}
+				fmt.Fprintf(l.w, "%s%s %s (%s)", clearLine, frames[i%len(frames)], what, now.Sub(l.from).Round(100*time.Millisecond))
+			}
+			l.mu.Unlock()
+		}
+	}
+}
+
+func (l *live) close() {
+	close(l.stop)
+	<-l.done
+}

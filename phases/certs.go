@@ -1,0 +1,61 @@
+package phases
+
+import (
+	"io/fs"
+
+	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/plan"
+	"github.com/clusteradm/clusteradm/pki"
+)
+
+func certs() plan.Phase {
+	phase := plan.Phase{
+		Name:    "certs",
+		Short:   "Make the certificate authorities, certificates and keys",
+		Long:    "Existing files are checked and used; nothing is overwritten. A key is always written before its certificate.",
+		Example: "clusteradm init phase certs all",
+		Plan: func(in plan.Input) ([]plan.Group, error) {
+			steps := []plan.Step{dir(in, "dir", in.Cluster.CertificatesDir, 0o755)}
+			if in.Cluster.Etcd.External == nil {
+				steps = append(steps, dir(in, "etcd-dir", in.Cluster.PKI("etcd"), 0o755))
+			}
+			return serial(steps...), nil
+		},
+	}
+	// The names do not depend on the cluster: with an external etcd the phases
+	// of its certificates are there and have nothing to do.
+	for _, spec := range pki.Tree(&cluster.Cluster{}, cluster.Node{}) {
+		phase.Sub = append(phase.Sub, certificate(spec.Name))
+	}
+	return phase
+}
+
+func certificate(name string) plan.Phase {
+	return plan.Phase{
+		Name:    name,
+		Short:   "Make the " + name + " certificate and key",
+		Example: "clusteradm init phase certs " + name,
+		Plan: func(in plan.Input) ([]plan.Group, error) {
+			for _, spec := range pki.Tree(in.Cluster, in.Node) {
+				if spec.Name == name {
+					return serial(pkiSteps(in, spec.KeyPath(), spec.CertPath(), spec.PublicPath())...), nil
+				}
+			}
+			return nil, nil
+		},
+	}
+}
+
+// pkiSteps are the steps for those of paths that the bundle holds, in the
+// bundle's order, which is the durable one.
+func pkiSteps(in plan.Input, paths ...string) []plan.Step {
+	var steps []plan.Step
+	for _, f := range pki.Files(in.PKI) {
+		for _, p := range paths {
+			if f.Path == p {
+				steps = append(steps, secretFile(in, stepName(in, p), p, f.Content, fs.FileMode(f.Mode)))
+			}
+		}
+	}
+	return steps
+}

@@ -1,0 +1,84 @@
+package phases
+
+import (
+	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/plan"
+	"github.com/clusteradm/clusteradm/manifests"
+)
+
+func options(in plan.Input) manifests.Options {
+	f := in.HostFacts()
+	return manifests.Options{
+		TrustDirs:       f.TrustDirs,
+		ProxyEnv:        f.ProxyEnv,
+		ExternalCA:      in.PKI != nil && in.PKI.External("ca"),
+		SystemdResolved: f.SystemdResolved,
+		Hostname:        f.Hostname,
+	}
+}
+
+// etcd comes before the others: it is what they wait for.
+func etcd() plan.Phase {
+	return plan.Phase{
+		Name:  "etcd",
+		Short: "Write the static pod manifest of etcd",
+		Sub: []plan.Phase{{
+			Name:    "local",
+			Short:   "Write the static pod manifest of a local etcd",
+			Example: "clusteradm init phase etcd local",
+			Plan: func(in plan.Input) ([]plan.Group, error) {
+				if in.Cluster.Etcd.External != nil {
+					return nil, nil
+				}
+				pod, err := manifests.Etcd(in.Cluster, in.Node, nil)
+				if err != nil {
+					return nil, err
+				}
+				return serial(
+					dir(in, "data-dir", in.Cluster.Etcd.DataDir, 0o700),
+					dir(in, "manifests-dir", cluster.ManifestsDir, 0o700),
+					manifest(in, manifests.EtcdName, pod),
+				), nil
+			},
+		}},
+	}
+}
+
+func controlPlane() plan.Phase {
+	phase := plan.Phase{
+		Name:  "control-plane",
+		Short: "Write the static pod manifests of the control plane",
+		Plan: func(in plan.Input) ([]plan.Group, error) {
+			if in.Cluster.Etcd.External == nil {
+				return nil, nil
+			}
+			return serial(dir(in, "manifests-dir", cluster.ManifestsDir, 0o700)), nil
+		},
+	}
+	for _, component := range []struct {
+		name, pod string
+		render    func(*cluster.Cluster, cluster.Node, manifests.Options) ([]byte, error)
+	}{
+		{"apiserver", manifests.KubeAPIServer, manifests.APIServer},
+		{"controller-manager", manifests.KubeControllerManager, manifests.ControllerManager},
+		{"scheduler", manifests.KubeScheduler, manifests.Scheduler},
+	} {
+		phase.Sub = append(phase.Sub, plan.Phase{
+			Name:    component.name,
+			Short:   "Write the static pod manifest of " + component.pod,
+			Example: "clusteradm init phase control-plane " + component.name,
+			Plan: func(in plan.Input) ([]plan.Group, error) {
+				pod, err := component.render(in.Cluster, in.Node, options(in))
+				if err != nil {
+					return nil, err
+				}
+				return serial(manifest(in, component.pod, pod)), nil
+			},
+		})
+	}
+	return phase
+}
+
+func manifest(in plan.Input, name string, content []byte) plan.Step {
+	return file(in, name, cluster.ManifestsDir+"/"+name+".yaml", content, 0o600)
+}

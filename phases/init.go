@@ -1,0 +1,35 @@
+package phases
+
+import "github.com/clusteradm/clusteradm/internal/plan"
+
+// Init is what makes a machine the first control plane of a cluster.
+func Init() []plan.Phase {
+	return []plan.Phase{
+		preflightPhase("init"),
+		certs(),
+		kubeconfigs(),
+		etcd(),
+		controlPlane(),
+		kubeletStart(),
+		waitControlPlane(),
+		uploadConfig(),
+		nothing("upload-certs", "Upload the shared certificates (nothing to do for a single control plane)"),
+		markControlPlane(),
+		bootstrapToken(),
+		kubeletFinalize(),
+		addon(),
+		controlPlaneReady(),
+		nothing("show-join-command", "Print the command with which further nodes join"),
+	}
+}
+
+// nothing is a phase of kubeadm's that has no steps.
+func nothing(name, short string, sub ...plan.Phase) plan.Phase {
+	return plan.Phase{Name: name, Short: short, Sub: sub}
+}
+
+// preflightPhase is carried out by the command before there is a plan, since
+// its checks look at what the plan would otherwise trip over.
+func preflightPhase(list string) plan.Phase {
+	return nothing("preflight", "Check the machine before "+list)
+}

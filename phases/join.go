@@ -1,0 +1,87 @@
+package phases
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"time"
+
+	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/effect"
+	"github.com/clusteradm/clusteradm/internal/plan"
+	"github.com/clusteradm/clusteradm/internal/secret"
+)
+
+// readyWithin is how long a join waits for its node to be Ready before it says
+// that it is not: a pod network's first start pulls images.
+const readyWithin = 2 * time.Minute
+
+// Join is what makes a machine a worker of a cluster.
+func Join() []plan.Phase {
+	return []plan.Phase{
+		preflightPhase("join"),
+		kubeletJoin(),
+		kubeletWaitBootstrap(),
+	}
+}
+
+// kubeletJoin hands the kubelet a token to ask for its certificate with; one
+// that has a usable certificate of this cluster keeps it.
+func kubeletJoin() plan.Phase {
+	return plan.Phase{
+		Name:    "kubelet-start",
+		Short:   "Write the kubelet's configuration and credentials and start it",
+		Example: "clusteradm join phase kubelet-start 10.0.0.1:6443 --config join.yaml",
+		Plan: func(in plan.Input) ([]plan.Group, error) {
+			files, err := kubeletFiles(in)
+			if err != nil {
+				return nil, err
+			}
+			ca := in.Join.CACertPath
+			steps := []plan.Step{
+				dir(in, "pki-dir", path.Dir(ca), 0o755),
+				dir(in, "manifests-dir", cluster.ManifestsDir, 0o700),
+				file(in, "ca.crt", ca, in.Join.CA, 0o644),
+			}
+			if !in.Join.Joined {
+				steps = append(steps, secretFile(in, "bootstrap-kubelet.conf", cluster.BootstrapKubeletConf,
+					secret.NewBytes(in.Join.BootstrapKubeconfig.Reveal()), 0o600))
+			}
+			return serial(append(append(steps, files...), startKubelet(in))...), nil
+		},
+	}
+}
+
+func kubeletWaitBootstrap() plan.Phase {
+	return plan.Phase{
+		Name:    "kubelet-wait-bootstrap",
+		Short:   "Wait until the kubelet has its certificate and the node is Ready",
+		Example: "clusteradm join phase kubelet-wait-bootstrap 10.0.0.1:6443 --config join.yaml",
+		Plan: func(in plan.Input) ([]plan.Group, error) {
+			return serial(
+				plan.Step{Name: "certificate", Host: in.Node.Host, Effect: effect.Await{What: "kubelet certificate"},
+					Until: []plan.Condition{bootstrapped(in)}},
+				plan.Step{Name: "bootstrap-kubelet.conf", Host: in.Node.Host, NoUndo: running,
+					Effect: effect.Absent{Host: in.Node.Host, Path: cluster.BootstrapKubeletConf}},
+				plan.Step{Name: "node", Host: in.Node.Host, Effect: effect.Await{What: "node"},
+					Until: []plan.Condition{nodeReady(in)}},
+			), nil
+		},
+	}
+}
+
+func bootstrapped(in plan.Input) plan.Condition {
+	return plan.Condition{
+		Name:   "the kubelet to get its certificate",
+		Within: in.Cluster.Timeouts.TLSBootstrap,
+		Hint:   "journalctl -u kubelet.service -n 50; kubectl get csr",
+		Check: func(ctx context.Context, v plan.View) error {
+			for _, p := range []string{cluster.KubeletConf, cluster.KubeletClientPEM} {
+				if _, err := v.Host(in.Node.Host).ReadFile(ctx, p); err != nil {
+					return fmt.Errorf("%w: %w", plan.ErrNotYet, err)
+				}
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,54 @@
+package phases
+
+import (
+	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/effect"
+	"github.com/clusteradm/clusteradm/internal/plan"
+	"github.com/clusteradm/clusteradm/manifests"
+)
+
+func kubeletStart() plan.Phase {
+	return plan.Phase{
+		Name:    "kubelet-start",
+		Short:   "Write the kubelet's configuration and start it",
+		Example: "clusteradm init phase kubelet-start",
+		Plan: func(in plan.Input) ([]plan.Group, error) {
+			steps, err := kubeletFiles(in)
+			if err != nil {
+				return nil, err
+			}
+			return serial(append(steps, startKubelet(in))...), nil
+		},
+	}
+}
+
+func kubeletFiles(in plan.Input) ([]plan.Step, error) {
+	config, err := manifests.KubeletConfig(in.Cluster, in.Node, options(in))
+	if err != nil {
+		return nil, err
+	}
+	return []plan.Step{
+		dir(in, "dir", cluster.KubeletDir, 0o755),
+		file(in, "config.yaml", cluster.KubeletConfig, config, 0o644),
+		file(in, "instance-config.yaml", cluster.KubeletInstance, manifests.KubeletInstanceConfig(in.Node), 0o644),
+		file(in, "kubeadm-flags.env", cluster.KubeletFlagsEnv, manifests.KubeletFlagsEnv(in.Node, options(in)), 0o644),
+	}, nil
+}
+
+// startKubelet starts the kubelet after everything that it reads is there:
+// manifests that it finds at its start run at once, later ones may wait for
+// its next look at the directory.
+func startKubelet(in plan.Input) plan.Step {
+	return plan.Step{
+		Name: "kubelet", Host: in.Node.Host, NoUndo: running,
+		Effect: effect.Unit{Host: in.Node.Host, Name: "kubelet.service",
+			Inputs: []string{cluster.KubeletConfig, cluster.KubeletFlagsEnv}},
+	}
+}
+
+// kubeletFinalize has nothing left to do: kubelet.conf refers to the rotating
+// certificate from the start.
+func kubeletFinalize() plan.Phase {
+	return nothing("kubelet-finalize", "Let the kubelet rotate its certificate (kubelet.conf does from the start)",
+		nothing("enable-client-cert-rotation", "Let the kubelet rotate its certificate"))
+}

@@ -1,0 +1,87 @@
+package phases
+
+import (
+	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/config"
+	"github.com/clusteradm/clusteradm/internal/effect"
+	"github.com/clusteradm/clusteradm/internal/plan"
+	"github.com/clusteradm/clusteradm/manifests"
+	"github.com/clusteradm/clusteradm/pki"
+)
+
+func uploadConfig() plan.Phase {
+	return plan.Phase{
+		Name:  "upload-config",
+		Short: "Upload the configuration that joining nodes and upgrades read",
+		Sub: []plan.Phase{{
+			Name:    "kubeadm",
+			Short:   "Upload the ClusterConfiguration",
+			Example: "clusteradm init phase upload-config kubeadm",
+			Plan: func(in plan.Input) ([]plan.Group, error) {
+				data, err := config.MarshalClusterConfiguration(in.Cluster)
+				if err != nil {
+					return nil, err
+				}
+				return together(objects(append(manifests.ClusterAdmins(), manifests.KubeadmConfig(data)...))), nil
+			},
+		}, {
+			Name:    "kubelet",
+			Short:   "Upload the kubelet's configuration",
+			Example: "clusteradm init phase upload-config kubelet",
+			Plan: func(in plan.Input) ([]plan.Group, error) {
+				return together(objects(manifests.KubeletConfigMap(in.Cluster))), nil
+			},
+		}},
+	}
+}
+
+// markControlPlane gives the Node its labels and taints. What the kubelet would
+// have put on a Node that it registers itself is put on this one too.
+func markControlPlane() plan.Phase {
+	return plan.Phase{
+		Name:    "mark-control-plane",
+		Short:   "Label and taint the node as a control plane",
+		Example: "clusteradm init phase mark-control-plane",
+		Plan: func(in plan.Input) ([]plan.Group, error) {
+			labels := map[string]string{
+				"node-role.kubernetes.io/control-plane":                   "",
+				"node.kubernetes.io/exclude-from-external-load-balancers": "",
+			}
+			for name, value := range kubeletLabels(in.Node) {
+				labels[name] = value
+			}
+			var taints []map[string]any
+			for _, t := range append(in.Node.Taints, kubeletTaints(in.Node)...) {
+				taint := map[string]any{"key": t.Key, "effect": t.Effect}
+				if t.Value != "" {
+					taint["value"] = t.Value
+				}
+				taints = append(taints, taint)
+			}
+			return together([]plan.Step{{Name: "node", NoUndo: running, Effect: effect.NodeState{
+				Name: in.Node.Name, Labels: labels, Taints: taints, Wait: externalCloud(in.Node)}}}), nil
+		},
+	}
+}
+
+func bootstrapToken() plan.Phase {
+	return plan.Phase{
+		Name:    "bootstrap-token",
+		Short:   "Make a bootstrap token and what nodes need to join with it",
+		Example: "clusteradm init phase bootstrap-token",
+		Plan: func(in plan.Input) ([]plan.Group, error) {
+			steps := objects(manifests.BootstrapRBAC())
+			info := pki.EncodeClusterInfo(in.Cluster.Endpoint(in.Node), in.PKI.Pairs["ca"].Cert)
+			steps = append(steps, objects(manifests.ClusterInfo(info.Reveal()))...)
+			for _, t := range in.Cluster.Tokens {
+				steps = append(steps, tokenStep(in, t))
+			}
+			return together(steps), nil
+		},
+	}
+}
+
+func tokenStep(in plan.Input, t cluster.Token) plan.Step {
+	return plan.Step{Name: "token-" + t.ID, NoUndo: running, Effect: effect.Token{
+		ID: t.ID, Secret: manifests.TokenSecret(t, in.Facts.Now), Any: t.Generated, Now: in.Facts.Now}}
+}

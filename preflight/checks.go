@@ -1,0 +1,186 @@
+package preflight
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/clusteradm/clusteradm/internal/cluster"
+)
+
+// Init is the checks before a first control plane.
+func Init(c *cluster.Cluster) []Check {
+	checks := []Check{privileged(), cpus(2), memory(1700), swap(), productUUID(), kubelet(),
+		sysctl("net.ipv4.ip_forward"), bridge(), foreign()}
+	checks = append(checks, port(6443, "kube-apiserver"), port(10259, "kube-scheduler"), port(10257, "kube-controller"), port(10250, "kubelet"))
+	for _, name := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"} {
+		checks = append(checks, fileAvailable(cluster.ManifestsDir+"/"+name+".yaml"))
+	}
+	if c.Etcd.External == nil {
+		checks = append(checks, port(2379, "etcd"), port(2380, "etcd"), emptyDir(c.Etcd.DataDir))
+	}
+	return checks
+}
+
+// Join is the checks before a worker joins; caPath is where it will keep the
+// cluster's certificate authority.
+func Join(caPath string) []Check {
+	return []Check{privileged(), swap(), productUUID(), kubelet(), sysctl("net.ipv4.ip_forward"), bridge(), port(10250, "kubelet"),
+		fileAvailable(cluster.KubeletConf), fileAvailable(cluster.BootstrapKubeletConf), fileAvailable(caPath)}
+}
+
+func privileged() Check {
+	return Check{"IsPrivilegedUser", func(s Subject) []Finding {
+		if s.Facts.EffectiveUID == 0 {
+			return nil
+		}
+		return finding(Error, "sudo clusteradm …", "must be run as root, the effective user id is %d", s.Facts.EffectiveUID)
+	}}
+}
+
+func cpus(least int) Check {
+	return Check{"NumCPU", func(s Subject) []Finding {
+		if s.Facts.CPUs >= least {
+			return nil
+		}
+		return finding(Error, "nproc", "%d CPUs, a control plane needs %d", s.Facts.CPUs, least)
+	}}
+}
+
+func memory(leastMB int64) Check {
+	return Check{"Mem", func(s Subject) []Finding {
+		if mb := s.Facts.MemoryBytes / 1_000_000; mb < leastMB {
+			return finding(Error, "free -m", "%d MB of memory, a control plane needs %d MB", mb, leastMB)
+		}
+		return nil
+	}}
+}
+
+func swap() Check {
+	return Check{"Swap", func(s Subject) []Finding {
+		if len(s.Facts.Swaps) == 0 {
+			return nil
+		}
+		return finding(Warning, "swapoff -a", "swap is on: %s; the kubelet does not start unless it is configured for swap", strings.Join(s.Facts.Swaps, ", "))
+	}}
+}
+
+// vendorUUIDs are product UUIDs that firmware vendors left in many machines.
+var vendorUUIDs = []string{"03000200-0400-0500-0006-000700080009", "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"}
+
+func productUUID() Check {
+	return Check{"ProductUUID", func(s Subject) []Finding {
+		hint := "cat /sys/class/dmi/id/product_uuid"
+		switch id := s.Facts.ProductUUID; {
+		case id == "":
+			return finding(Warning, hint, "this machine has no product_uuid to tell it from others")
+		case slices.Contains(vendorUUIDs, id):
+			return finding(Warning, hint, "product_uuid %s is a vendor's default that other machines have too", id)
+		}
+		return nil
+	}}
+}
+
+func kubelet() Check {
+	return Check{"KubeletVersion", func(s Subject) []Finding {
+		if s.Facts.KubeletVersion == "" {
+			return finding(Error, "kubelet --version", "no kubelet is installed, or it does not run")
+		}
+		if s.Cluster == nil {
+			return nil
+		}
+		want, okWant := minor(s.Cluster.Version)
+		have, okHave := minor(s.Facts.KubeletVersion)
+		switch {
+		case !okWant || !okHave:
+			return finding(Error, "kubelet --version", "kubelet version %q is not understood", s.Facts.KubeletVersion)
+		case have > want:
+			return finding(Error, "kubelet --version", "kubelet %s is newer than the control plane %s", s.Facts.KubeletVersion, s.Cluster.Version)
+		case have < want-3:
+			return finding(Error, "kubelet --version", "kubelet %s is more than 3 minor versions older than the control plane %s", s.Facts.KubeletVersion, s.Cluster.Version)
+		}
+		return nil
+	}}
+}
+
+func minor(version string) (int, bool) {
+	var major, minor int
+	n, err := fmt.Sscanf(version, "v%d.%d", &major, &minor)
+	return minor, err == nil && n == 2
+}
+
+func sysctl(name string) Check {
+	path := "/proc/sys/" + strings.ReplaceAll(name, ".", "/")
+	return Check{"FileContent-" + strings.ReplaceAll(path, "/", "-"), func(s Subject) []Finding {
+		if strings.HasPrefix(s.Facts.Sysctl[name], "1") {
+			return nil
+		}
+		return finding(Error, "sysctl -w "+name+"=1", "%s is %q, want 1", path, s.Facts.Sysctl[name])
+	}}
+}
+
+// bridge looks at the capability and not at a list of modules: br_netfilter
+// may be built in.
+func bridge() Check {
+	const name = "net.bridge.bridge-nf-call-iptables"
+	return Check{"BridgeNetfilter", func(s Subject) []Finding {
+		switch value, ok := s.Facts.Sysctl[name]; {
+		case !ok:
+			return finding(Warning, "modprobe br_netfilter", "br_netfilter is not loaded: bridged pod traffic would pass by kube-proxy's rules")
+		case value != "1":
+			return finding(Warning, "sysctl -w "+name+"=1", "%s is %s: bridged pod traffic would pass by kube-proxy's rules", name, value)
+		}
+		return nil
+	}}
+}
+
+// port finds a taken port. The name of the process is the start of its comm,
+// which the kernel cuts at 15 bytes.
+func port(number int, owner string) Check {
+	return Check{fmt.Sprintf("Port-%d", number), func(s Subject) []Finding {
+		p := number
+		if number == 6443 && s.Node.BindPort != 0 {
+			p = s.Node.BindPort
+		}
+		for _, l := range s.Facts.Listeners {
+			if l.Port != p || s.Ours && strings.HasPrefix(l.Process, owner[:min(len(owner), 15)]) {
+				continue
+			}
+			by := "an unknown process"
+			if l.Process != "" {
+				by = fmt.Sprintf("%s (pid %d)", l.Process, l.PID)
+			}
+			return finding(Error, fmt.Sprintf("ss -ltnp 'sport = :%d'", p), "port %d is taken by %s", p, by)
+		}
+		return nil
+	}}
+}
+
+func fileAvailable(path string) Check {
+	return Check{"FileAvailable-" + strings.ReplaceAll(path, "/", "-"), func(s Subject) []Finding {
+		if !s.Facts.Exists(path) || s.Ours {
+			return nil
+		}
+		return finding(Error, "kubeadm reset", "%s exists and belongs to another cluster or node", path)
+	}}
+}
+
+func emptyDir(path string) Check {
+	return Check{"DirAvailable-" + strings.ReplaceAll(path, "/", "-"), func(s Subject) []Finding {
+		if f, ok := s.Facts.Files[path]; !ok || f.Empty || s.Ours {
+			return nil
+		}
+		return finding(Error, "kubeadm reset", "%s is not empty", path)
+	}}
+}
+
+// foreign finds the identity of another node or cluster, which an init would
+// otherwise overwrite.
+func foreign() Check {
+	return Check{"FileAvailable--etc-kubernetes-kubelet.conf", func(s Subject) []Finding {
+		if s.Ours || !s.Facts.Exists(cluster.KubeletConf) {
+			return nil
+		}
+		return finding(Error, "kubeadm reset", "%s is of another cluster, node name or address", cluster.KubeletConf)
+	}}
+}

@@ -1,0 +1,90 @@
+// Package preflight says what on a machine would make an init or a join fail,
+// before anything is changed: all findings at once, each with a hint that is a
+// command. A check is a pure function of the facts. Names are kubeadm's, which
+// users already have in their --ignore-preflight-errors.
+//
+// What belongs to this very node of this very cluster (a port held by its own
+// API server, a manifest of an interrupted init) is no finding: see Subject.Ours.
+package preflight
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/clusteradm/clusteradm/internal/cluster"
+)
+
+// Subject is what is checked.
+type Subject struct {
+	Cluster *cluster.Cluster
+	Node    cluster.Node
+	Facts   cluster.HostFacts
+	// Ours reports that what is on the machine was made for this node of this
+	// cluster: its kubelet.conf has our CA, node name and address.
+	Ours bool
+}
+
+// Level of a finding.
+type Level string
+
+// An error stops the run unless its check is ignored; a warning is shown.
+const (
+	Error   Level = "error"
+	Warning Level = "warning"
+)
+
+// Finding is one thing that is wrong.
+type Finding struct {
+	Check   string `json:"check"`
+	Level   Level  `json:"level"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"` // a command
+}
+
+// Check is one named check.
+type Check struct {
+	Name string
+	Find func(Subject) []Finding
+}
+
+// FailedError reports the findings that stop a run.
+type FailedError struct{ Findings []Finding }
+
+func (e *FailedError) Error() string {
+	lines := make([]string, 0, len(e.Findings)+1)
+	lines = append(lines, fmt.Sprintf("preflight: %d of the checks failed", len(e.Findings)))
+	for _, f := range e.Findings {
+		lines = append(lines, fmt.Sprintf("  [ERROR %s] %s", f.Check, f.Message))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Run runs all checks. Errors of checks named in ignore ("all" for every one,
+// case-insensitive) become warnings. The error is a *FailedError or nil.
+func Run(checks []Check, s Subject, ignore []string) ([]Finding, error) {
+	var findings, failed []Finding
+	ignored := func(name string) bool {
+		return slices.ContainsFunc(ignore, func(i string) bool { return strings.EqualFold(i, name) || strings.EqualFold(i, "all") })
+	}
+	for _, check := range checks {
+		for _, f := range check.Find(s) {
+			f.Check = check.Name
+			if f.Level == Error && ignored(check.Name) {
+				f.Level = Warning
+			}
+			findings = append(findings, f)
+			if f.Level == Error {
+				failed = append(failed, f)
+			}
+		}
+	}
+	if len(failed) > 0 {
+		return findings, &FailedError{Findings: failed}
+	}
+	return findings, nil
+}
+
+func finding(level Level, hint, format string, args ...any) []Finding {
+	return []Finding{{Level: level, Message: fmt.Sprintf(format, args...), Hint: hint}}
+}
