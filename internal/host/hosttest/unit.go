@@ -1,0 +1,137 @@
+package hosttest
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/clusteradm/clusteradm/internal/host"
+)
+
+// Unit is a systemd unit of the machine.
+type Unit struct {
+	Name    string // with its suffix, "kubelet.service"
+	Enabled bool
+	Active  bool
+	// OnStart models what a start leaves behind. An error is a failed start.
+	OnStart func(*Machine) error
+}
+
+type unit struct {
+	Unit
+	started time.Time
+}
+
+// AddUnit installs a unit.
+func (m *Machine) AddUnit(u Unit) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	added := &unit{Unit: u}
+	if u.Active {
+		added.started = m.clock()
+	}
+	m.units[u.Name] = added
+}
+
+// systemctl interprets the verbs that clusteradm uses.
+func (m *Machine) systemctl(cmd host.Cmd) (host.Result, error) {
+	if len(cmd.Args) < 2 {
+		return host.Result{}, notUnderstood(cmd)
+	}
+	verb, args := cmd.Args[1], cmd.Args[2:]
+	if verb == "daemon-reload" {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.loaded = m.clock()
+		return host.Result{}, nil
+	}
+	if verb == "show" {
+		return m.show(cmd, args)
+	}
+	if len(args) != 1 {
+		return host.Result{}, notUnderstood(cmd)
+	}
+	m.mu.Lock()
+	u := m.units[args[0]]
+	m.mu.Unlock()
+	switch verb {
+	case "is-active":
+		if u != nil && u.Active {
+			return printed("active\n")
+		}
+		return host.Result{Exit: 3, Stdout: []byte("inactive\n")}, nil
+	case "is-enabled":
+		switch {
+		case u == nil:
+			return exited(1, "Failed to get unit file state for %s: No such file or directory", args[0])
+		case u.Enabled:
+			return printed("enabled\n")
+		}
+		return host.Result{Exit: 1, Stdout: []byte("disabled\n")}, nil
+	case "enable", "start", "restart", "stop":
+		if u == nil {
+			return exited(5, "Unit %s not found.", args[0])
+		}
+		return m.control(verb, u)
+	}
+	return host.Result{}, notUnderstood(cmd)
+}
+
+func (m *Machine) control(verb string, u *unit) (host.Result, error) {
+	m.mu.Lock()
+	switch verb {
+	case "enable":
+		u.Enabled = true
+	case "stop":
+		u.Active = false
+	}
+	start := verb == "restart" || verb == "start" && !u.Active
+	if start {
+		u.Active, u.started = true, m.clock()
+	}
+	m.mu.Unlock()
+	if !start || u.OnStart == nil {
+		return host.Result{}, nil
+	}
+	if err := u.OnStart(m); err != nil {
+		m.mu.Lock()
+		u.Active = false
+		m.mu.Unlock()
+		return exited(1, "Job for %s failed: %v", u.Name, err)
+	}
+	return host.Result{}, nil
+}
+
+// show prints the properties asked for, as --timestamp=us+utc has them.
+func (m *Machine) show(cmd host.Cmd, args []string) (host.Result, error) {
+	var properties []string
+	name := ""
+	for _, arg := range args {
+		if list, ok := strings.CutPrefix(arg, "--property="); ok {
+			properties = strings.Split(list, ",")
+		} else if !strings.HasPrefix(arg, "-") {
+			name = arg
+		} else if arg != "--timestamp=us+utc" {
+			return host.Result{}, notUnderstood(cmd)
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	u := m.units[name]
+	values := map[string]string{"LoadState": "not-found", "ActiveState": "inactive"}
+	if u != nil {
+		values = map[string]string{"LoadState": "loaded", "UnitFileState": "disabled", "ActiveState": "inactive"}
+		if u.Enabled {
+			values["UnitFileState"] = "enabled"
+		}
+		if u.Active {
+			values["ActiveState"] = "active"
+			values["ExecMainStartTimestamp"] = u.started.UTC().Format("Mon 2006-01-02 15:04:05.000000 UTC")
+		}
+	}
+	var out strings.Builder
+	for _, p := range properties {
+		fmt.Fprintf(&out, "%s=%s\n", p, values[p])
+	}
+	return printed("%s", out.String())
+}
