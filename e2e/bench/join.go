@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/clusteradm/clusteradm/e2e/clusters"
+	"github.com/clusteradm/clusteradm/e2e/lab/nodes"
+)
+
+// measureJoin joins fresh workers to one cluster, turn about. Each leaves
+// before the next comes, so that the cluster is the same for all.
+func (s *session) measureJoin(ctx context.Context) (err error) {
+	names := []string{"cp1"}
+	for i := range 2 * s.runs {
+		names = append(names, fmt.Sprintf("w%d", i+1))
+	}
+	c, err := s.up(ctx, "bench-j", names...)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if downErr := down(ctx, c); err == nil {
+			err = downErr
+		}
+	}()
+	workers := c.Lab.Nodes()[1:]
+	// Switched off until their turn: ten idle machines are not quite idle.
+	for _, w := range workers {
+		if err := w.Kill(ctx); err != nil {
+			return err
+		}
+	}
+	if _, err := c.Init(ctx); err != nil {
+		return err
+	}
+	if err := c.WaitReady(ctx, 3*time.Minute, "cp1"); err != nil {
+		return err
+	}
+	a, err := openAPI(ctx, c.ControlPlane())
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	ready := Row{Name: "join to the Node's Ready condition", Unit: "s", Bar: Bar{Ratio: 1.0}}
+	wall := Row{Name: "the join command itself", Unit: "s"}
+	peak := Row{Name: "peak memory of join", Unit: "MB"}
+	next := 0
+	err = interleave(ctx, s.runs, func(round int, t tool) error {
+		w := workers[next]
+		next++
+		took, until, joinErr := s.joinOnce(ctx, c, a, w, t)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		ready.of(t).add(until.Seconds(), joinErr)
+		wall.of(t).add(took.wall.Seconds(), joinErr)
+		peak.of(t).add(float64(took.peak)/megabyte, joinErr)
+		s.logf("join %d: %s on %s: Ready %.2f s, command %.2f s, %v", round+1, t, w.Name(), until.Seconds(), took.wall.Seconds(), joinErr)
+		if _, err := c.Kubectl(ctx, "delete", "node", w.Name(), "--ignore-not-found"); err != nil {
+			return err
+		}
+		return w.Kill(ctx)
+	})
+	if err != nil {
+		return err
+	}
+	s.report.Rows = append(s.report.Rows, ready, wall, peak)
+	return nil
+}
+
+func (s *session) joinOnce(ctx context.Context, c *clusters.Cluster, a *api, w *nodes.Node, t tool) (timing, time.Duration, error) {
+	if err := w.Start(ctx); err != nil {
+		return timing{}, 0, err
+	}
+	if err := c.WriteJoinConfig(ctx, w, "/root/join.yaml"); err != nil {
+		return timing{}, 0, err
+	}
+	if _, err := onNode(ctx, w, t.path, "version"); err != nil {
+		return timing{}, 0, err
+	}
+	if err := c.WaitReady(ctx, time.Minute, "cp1"); err != nil {
+		return timing{}, 0, err
+	}
+	if err := s.settle(ctx); err != nil {
+		return timing{}, 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	type sight struct {
+		at  time.Time
+		err error
+	}
+	seen := make(chan sight, 1)
+	go func() {
+		at, err := a.whenReady(ctx, w.Name())
+		seen <- sight{at, err}
+	}()
+	took, err := onNode(ctx, w, t.path, "join", "--config", "/root/join.yaml")
+	if err != nil {
+		cancel()
+		<-seen
+		return timing{}, 0, err
+	}
+	got := <-seen
+	return took, got.at.Sub(took.start), got.err
+}

@@ -1,0 +1,9 @@
+//go:build e2e && soak
+
+package scenarios
+
+// soak is on: every kill that is claimed, and the proof is written.
+const (
+	soak  = true
+	kills = 20
+)
