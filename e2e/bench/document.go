@@ -24,14 +24,18 @@ small stopwatch inside the node, from fork to exit.
 - **join to Ready**: from the start of ` + "`join --config FILE`" + ` until an observer
   outside the nodes, who asks the API server for the Node every 20 ms, sees
   Ready=True. Fresh worker per run, one cluster with flannel made by clusteradm,
-  its control plane settled; the worker leaves before the next one joins.
+  its control plane settled; the worker leaves before the next one joins. The
+  commands themselves are not the same: clusteradm's returns when it has seen the
+  Node Ready, kubeadm's when the kubelet has its certificate.
 - **certificates and kubeconfigs**: ` + "`init phase certs all`" + ` plus
   ` + "`init phase kubeconfig all`" + `, two processes, in empty directories (on tmpfs, so
   what fsync costs on a disk is not in it). Afterwards the files must be there,
   with the algorithm claimed.
 - **start-up**: ` + "`version`" + ` on this machine through os/exec, after warm-up.
-- **peak memory**: ru_maxrss of the process. **binary**: size of the file,
-  stripped; 1 MB is 1,000,000 bytes.
+- **peak memory**: of ` + "`version`" + `, ru_maxrss; of init and join, the high-water mark
+  of the process alone (VmHWM, looked at every 10 ms), because ru_maxrss has in it
+  what the process runs, such as ` + "`kubelet --version`" + `.
+- **binary**: size of the file, stripped; 1 MB is 1,000,000 bytes.
 
 kubeadm is the real one, built from its own Go module with the same flags
 (static, stripped). A ratio above 1 says that clusteradm needs less.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -24,7 +25,7 @@ func (s *session) measureInit(ctx context.Context) error {
 	wall := Row{Name: "init to healthy API, default algorithms", Unit: "s", Bar: Bar{Ratio: 1.4}}
 	peak := Row{Name: "peak memory of init", Unit: "MB"}
 	// The first fills the page cache with what both start; it counts for none.
-	if _, err := s.initOnce(ctx, tools[1], ""); ctx.Err() != nil {
+	if _, _, err := s.initOnce(ctx, tools[1], ""); err != nil {
 		return err
 	}
 	if err := s.initRuns(ctx, &wall, &peak, ""); err != nil {
@@ -44,46 +45,43 @@ func (s *session) measureInit(ctx context.Context) error {
 
 func (s *session) initRuns(ctx context.Context, wall, peak *Row, keys string) error {
 	return interleave(ctx, s.runs, func(round int, t tool) error {
-		took, err := s.initOnce(ctx, t, keys)
-		if ctx.Err() != nil {
+		took, failure, err := s.initOnce(ctx, t, keys)
+		if err != nil {
 			return err
 		}
-		wall.of(t).add(took.wall.Seconds(), err)
+		wall.of(t).add(took.wall.Seconds(), failure)
 		if peak != nil {
-			peak.of(t).add(float64(took.peak)/megabyte, err)
+			peak.of(t).add(float64(took.own)/megabyte, failure)
 		}
-		s.logf("%s %d: %s: %.2f s, %v", wall.Name, round+1, t, took.wall.Seconds(), err)
+		s.logf("%s %d: %s: %.2f s, %v", wall.Name, round+1, t, took.wall.Seconds(), failure)
 		return nil
 	})
 }
 
-func (s *session) initOnce(ctx context.Context, t tool, keys string) (_ timing, err error) {
+// initOnce tells a failure of the tool from an error of the lab.
+func (s *session) initOnce(ctx context.Context, t tool, keys string) (took timing, failure, err error) {
 	c, err := s.up(ctx, "bench-i", "cp1")
 	if err != nil {
-		return timing{}, err
+		return timing{}, nil, err
 	}
-	defer func() {
-		if downErr := down(ctx, c); err == nil {
-			err = downErr
-		}
-	}()
+	defer func() { err = errors.Join(err, down(ctx, c)) }()
 	n := c.ControlPlane()
 	if err := c.WriteInitConfig(ctx, n, "/root/init.yaml", false, algorithm(keys)); err != nil {
-		return timing{}, err
+		return timing{}, nil, err
 	}
 	if _, err := onNode(ctx, n, t.path, "version"); err != nil {
-		return timing{}, err
+		return timing{}, nil, err
 	}
 	if err := s.settle(ctx); err != nil {
-		return timing{}, err
+		return timing{}, nil, err
 	}
 	limit, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
-	took, err := onNode(limit, n, t.path, "init", "--config", "/root/init.yaml")
-	if err != nil {
-		return timing{}, err
+	took, failure = onNode(limit, n, t.path, "init", "--config", "/root/init.yaml")
+	if failure == nil {
+		failure = checkInit(ctx, n)
 	}
-	return took, checkInit(ctx, n)
+	return took, failure, ctx.Err()
 }
 
 // checkInit judges at once, without patience, what init left: who returned too

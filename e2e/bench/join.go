@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -20,11 +21,7 @@ func (s *session) measureJoin(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if downErr := down(ctx, c); err == nil {
-			err = downErr
-		}
-	}()
+	defer func() { err = errors.Join(err, down(ctx, c)) }()
 	workers := c.Lab.Nodes()[1:]
 	// Switched off until their turn: ten idle machines are not quite idle.
 	for _, w := range workers {
@@ -50,14 +47,14 @@ func (s *session) measureJoin(ctx context.Context) (err error) {
 	err = interleave(ctx, s.runs, func(round int, t tool) error {
 		w := workers[next]
 		next++
-		took, until, joinErr := s.joinOnce(ctx, c, a, w, t)
-		if ctx.Err() != nil {
-			return ctx.Err()
+		took, until, failure, err := s.joinOnce(ctx, c, a, w, t)
+		if err != nil {
+			return err
 		}
-		ready.of(t).add(until.Seconds(), joinErr)
-		wall.of(t).add(took.wall.Seconds(), joinErr)
-		peak.of(t).add(float64(took.peak)/megabyte, joinErr)
-		s.logf("join %d: %s on %s: Ready %.2f s, command %.2f s, %v", round+1, t, w.Name(), until.Seconds(), took.wall.Seconds(), joinErr)
+		ready.of(t).add(until.Seconds(), failure)
+		wall.of(t).add(took.wall.Seconds(), failure)
+		peak.of(t).add(float64(took.own)/megabyte, failure)
+		s.logf("join %d: %s on %s: Ready %.2f s, command %.2f s, %v", round+1, t, w.Name(), until.Seconds(), took.wall.Seconds(), failure)
 		if _, err := c.Kubectl(ctx, "delete", "node", w.Name(), "--ignore-not-found"); err != nil {
 			return err
 		}
@@ -70,23 +67,24 @@ func (s *session) measureJoin(ctx context.Context) (err error) {
 	return nil
 }
 
-func (s *session) joinOnce(ctx context.Context, c *clusters.Cluster, a *api, w *nodes.Node, t tool) (timing, time.Duration, error) {
+// joinOnce tells a failure of the tool from an error of the lab.
+func (s *session) joinOnce(ctx context.Context, c *clusters.Cluster, a *api, w *nodes.Node, t tool) (took timing, until time.Duration, failure, err error) {
 	if err := w.Start(ctx); err != nil {
-		return timing{}, 0, err
+		return took, 0, nil, err
 	}
 	if err := c.WriteJoinConfig(ctx, w, "/root/join.yaml"); err != nil {
-		return timing{}, 0, err
+		return took, 0, nil, err
 	}
 	if _, err := onNode(ctx, w, t.path, "version"); err != nil {
-		return timing{}, 0, err
+		return took, 0, nil, err
 	}
 	if err := c.WaitReady(ctx, time.Minute, "cp1"); err != nil {
-		return timing{}, 0, err
+		return took, 0, nil, err
 	}
 	if err := s.settle(ctx); err != nil {
-		return timing{}, 0, err
+		return took, 0, nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	limit, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	type sight struct {
 		at  time.Time
@@ -94,15 +92,16 @@ func (s *session) joinOnce(ctx context.Context, c *clusters.Cluster, a *api, w *
 	}
 	seen := make(chan sight, 1)
 	go func() {
-		at, err := a.whenReady(ctx, w.Name())
+		at, err := a.whenReady(limit, w.Name())
 		seen <- sight{at, err}
 	}()
-	took, err := onNode(ctx, w, t.path, "join", "--config", "/root/join.yaml")
-	if err != nil {
+	took, failure = onNode(limit, w, t.path, "join", "--config", "/root/join.yaml")
+	if failure != nil {
 		cancel()
-		<-seen
-		return timing{}, 0, err
 	}
 	got := <-seen
-	return took, got.at.Sub(took.start), got.err
+	if failure == nil {
+		failure = got.err
+	}
+	return took, got.at.Sub(took.start), failure, ctx.Err()
 }

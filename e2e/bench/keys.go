@@ -22,11 +22,7 @@ func (s *session) measureKeys(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if downErr := down(ctx, c); err == nil {
-			err = downErr
-		}
-	}()
+	defer func() { err = errors.Join(err, down(ctx, c)) }()
 	n := c.ControlPlane()
 	// It would start again and again without a configuration.
 	if _, err := clusters.Must(ctx, n, "systemctl", "stop", "kubelet"); err != nil {

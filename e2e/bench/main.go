@@ -86,6 +86,7 @@ func run(ctx context.Context, o options) (err error) {
 			continue
 		}
 		if err := m.do(ctx); err != nil {
+			_ = writeTable(os.Stderr, report.Rows) // what was measured until then
 			return fmt.Errorf("measure %s: %w", m.name, err)
 		}
 	}

@@ -107,7 +107,8 @@ func (s *session) settle(ctx context.Context) error {
 type timing struct {
 	start time.Time
 	wall  time.Duration
-	peak  int64 // bytes
+	peak  int64 // bytes, of the program and those it ran
+	own   int64 // bytes, of the program alone; of one that runs long enough to be looked at
 }
 
 // onNode runs a program on a node under the stopwatch.
@@ -135,14 +136,14 @@ func stopped(cmd *exec.Cmd, run func() error, argv []string) (timing, error) {
 	if err != nil {
 		return timing{}, fmt.Errorf("run %s: %w: %s", strings.Join(argv, " "), err, tail(output.String()))
 	}
-	var r struct{ Start, Wall, Peak, Exit int64 }
+	var r struct{ Start, Wall, Peak, Own, Exit int64 }
 	if err := json.NewDecoder(read).Decode(&r); err != nil {
 		return timing{}, fmt.Errorf("read stopwatch: %w", err)
 	}
 	if r.Exit != 0 {
 		return timing{}, fmt.Errorf("run %s: exit %d: %s", strings.Join(argv, " "), r.Exit, tail(output.String()))
 	}
-	return timing{time.Unix(0, r.Start), time.Duration(r.Wall), r.Peak}, nil
+	return timing{time.Unix(0, r.Start), time.Duration(r.Wall), r.Peak, r.Own}, nil
 }
 
 // tail is the end of an output on one line, for the table of failures.

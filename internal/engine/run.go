@@ -35,7 +35,6 @@ type run struct {
 // several phases at once.
 func (r *run) phases(ctx context.Context, p *plan.Plan) error {
 	progress := &progress{run: r}
-	defer progress.finish()
 	for groups := p.Groups; len(groups) > 0; {
 		mode, steps := groups[0].Mode, []plan.PlannedStep(nil)
 		for len(groups) > 0 && groups[0].Mode == mode {
@@ -58,13 +57,18 @@ func (r *run) phases(ctx context.Context, p *plan.Plan) error {
 			steps = steps[n:]
 		}
 	}
+	progress.finish()
 	return nil
 }
 
-// progress says which phases are under way.
+// progress says which phases are under way. A batch can be of several.
 type progress struct {
 	run     *run
-	current []string
+	current []underWay
+}
+
+type underWay struct {
+	phase   string
 	started time.Time
 }
 
@@ -75,21 +79,31 @@ func (p *progress) enter(steps []plan.PlannedStep) {
 			names = append(names, s.Phase)
 		}
 	}
-	if len(p.current) > 0 && len(names) == 1 && names[0] == p.current[len(p.current)-1] {
-		return
+	kept := p.current[:0:0]
+	for _, c := range p.current {
+		if slices.Contains(names, c.phase) {
+			kept = append(kept, c)
+		} else {
+			p.finished(c)
+		}
 	}
-	p.finish()
-	p.current, p.started = names, p.run.Now()
+	p.current = kept
 	for _, name := range names {
-		p.run.emit(event.Event{Kind: event.PhaseStarted, Phase: name})
+		if !slices.ContainsFunc(kept, func(c underWay) bool { return c.phase == name }) {
+			p.current = append(p.current, underWay{name, p.run.Now()})
+			p.run.emit(event.Event{Kind: event.PhaseStarted, Phase: name})
+		}
 	}
 }
 
+func (p *progress) finished(c underWay) {
+	p.run.emit(event.Event{Kind: event.PhaseFinished, Phase: c.phase, Elapsed: p.run.Now().Sub(c.started)})
+}
+
 func (p *progress) finish() {
-	for _, name := range p.current {
-		p.run.emit(event.Event{Kind: event.PhaseFinished, Phase: name, Elapsed: p.run.Now().Sub(p.started)})
+	for _, c := range p.current {
+		p.finished(c)
 	}
-	p.current = nil
 }
 
 // together lets steps that are under way finish when one fails, and starts no

@@ -66,7 +66,7 @@ func Gather(ctx context.Context, h host.Reader, c *cluster.Cluster, pkiFiles []s
 		text("/proc/sys/"+strings.ReplaceAll(name, ".", "/"), func(s string) { f.Sysctl[name] = strings.TrimSpace(s) })
 	}
 	for _, p := range append(append([]string{}, pkiFiles...), cluster.AdminConf, cluster.SuperAdminConf, cluster.KubeletConf,
-		cluster.ControllerConf, cluster.SchedulerConf, cluster.KubeletClientPEM) {
+		cluster.BootstrapKubeletConf, cluster.ControllerConf, cluster.SchedulerConf, cluster.KubeletClientPEM) {
 		text(p, func(s string) { f.PKI[p] = secret.NewBytes([]byte(s)) })
 	}
 	g.Go(func() error { return gatherFiles(ctx, h, c, &f, set) })

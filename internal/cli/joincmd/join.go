@@ -75,12 +75,13 @@ func run(ctx context.Context, s *session.Session, o *options) error {
 	case join.Node.PatchesDir != "":
 		return &exit.UsageError{Err: errors.New("patches are not supported yet")}
 	}
-	in, client, err := prepare(ctx, s, join)
+	prepared, err := prepare(ctx, s, join)
 	if err != nil {
 		return err
 	}
+	in, client := prepared.input, prepared.client
 	if !contains(join.SkipPhases, "preflight") {
-		subject := preflight.Subject{Cluster: in.Cluster, Node: in.Node, Facts: in.HostFacts(), Ours: in.Join.Joined}
+		subject := preflight.Subject{Cluster: in.Cluster, Node: in.Node, Facts: in.HostFacts(), Ours: prepared.ours}
 		if err := s.Preflight(preflight.Join(in.Join.CACertPath), subject, in.Node.IgnorePreflight); err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/config"
 	"github.com/clusteradm/clusteradm/internal/discovery"
+	"github.com/clusteradm/clusteradm/internal/event"
 	"github.com/clusteradm/clusteradm/internal/facts"
 	"github.com/clusteradm/clusteradm/internal/kube"
 	"github.com/clusteradm/clusteradm/internal/kube/client"
@@ -25,31 +26,38 @@ import (
 	"github.com/clusteradm/clusteradm/pki"
 )
 
+// prepared is everything known before planning.
+type prepared struct {
+	input  plan.Input
+	ours   bool // what is on the machine is of this cluster
+	client *world.Lazy
+}
+
 // prepare finds the cluster, reads its configuration and looks at the machine.
-func prepare(ctx context.Context, s *session.Session, join *config.Join) (plan.Input, *world.Lazy, error) {
+func prepare(ctx context.Context, s *session.Session, join *config.Join) (*prepared, error) {
 	info, err := discover(ctx, s, join)
 	if err != nil {
-		return plan.Input{}, nil, err
+		return nil, err
 	}
 	bootstrap, err := client.New(client.Config{Server: info.Server, CA: info.CA, Token: join.Discovery.TLSBootstrapToken,
 		Dial: s.Machine.DialHost, Timeout: join.Timeouts.APICall})
 	if err != nil {
-		return plan.Input{}, nil, err
+		return nil, err
 	}
 	defer bootstrap.Close()
 	c, err := clusterOf(ctx, bootstrap)
 	if err != nil {
-		return plan.Input{}, nil, err
+		return nil, err
 	}
 	c.Timeouts = join.Timeouts
-	f, err := facts.Gather(ctx, s.Machine, c, nil)
+	f, err := facts.Gather(ctx, s.Machine, c, []string{join.CACertPath})
 	if err != nil {
-		return plan.Input{}, nil, err
+		return nil, err
 	}
 	joined := joined(f, join.Node, info.CA)
 	if !joined {
 		if err := nameFree(ctx, bootstrap, join.Node.Name); err != nil {
-			return plan.Input{}, nil, err
+			return nil, err
 		}
 	}
 	in := plan.Input{
@@ -59,7 +67,36 @@ func prepare(ctx context.Context, s *session.Session, join *config.Join) (plan.I
 			BootstrapKubeconfig: pki.EncodeTokenKubeconfig(info.Server, info.CA, join.Discovery.TLSBootstrapToken),
 		},
 	}
-	return in, asKubelet(s, join), nil
+	return &prepared{input: in, ours: ours(f, join.CACertPath, info.CA, joined), client: asKubelet(s, join)}, nil
+}
+
+// ours reports that what is on the machine is of an earlier join to this
+// cluster, however far that came: there is something, and all of it has the
+// cluster's CA.
+func ours(f cluster.HostFacts, caPath string, ca []byte, joined bool) bool {
+	mine, err := pki.Pin(ca)
+	if err != nil {
+		return false
+	}
+	found := 0
+	same := func(cert []byte) bool {
+		found++
+		theirs, err := pki.Pin(cert)
+		return err == nil && theirs == mine
+	}
+	if data := f.PKI[caPath]; !data.Empty() && !same(data.Reveal()) {
+		return false
+	}
+	if data := f.PKI[cluster.BootstrapKubeletConf]; !data.Empty() {
+		conf, err := pki.DecodeKubeconfig(data)
+		if err != nil || !same(conf.CA) {
+			return false
+		}
+	}
+	if !f.PKI[cluster.KubeletConf].Empty() && !joined {
+		return false
+	}
+	return found > 0 || joined
 }
 
 func discover(ctx context.Context, s *session.Session, join *config.Join) (discovery.Info, error) {
@@ -79,6 +116,7 @@ func discover(ctx context.Context, s *session.Session, join *config.Join) (disco
 		Endpoint: d.Endpoint, TokenID: id, TokenSecret: tokenSecret,
 		CACertHashes: d.CACertHashes, UnsafeSkipCAVerification: d.UnsafeSkipCAVerification,
 		Timeout: join.Timeouts.Discovery, Dial: s.Machine.DialHost, Now: s.Now,
+		Waiting: func(what string) { s.Say(event.Event{Kind: event.Waiting, Phase: "discovery", Message: what}) },
 	})
 }
 

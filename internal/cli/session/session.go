@@ -126,6 +126,14 @@ func (s *Session) Preflight(checks []preflight.Check, subject preflight.Subject,
 	return err
 }
 
+// Say narrates one event outside of the engine's own.
+func (s *Session) Say(e event.Event) {
+	sink, done := s.Streams.Sink(s.Format)
+	defer done()
+	e.Time = s.Now()
+	sink.Emit(e)
+}
+
 // Engine returns the engine over this machine, and what must be called after.
 func (s *Session) Engine(client world.Client) (*engine.Engine, func()) {
 	sink, done := s.Streams.Sink(s.Format)

@@ -1,70 +1,59 @@
 package hosttest
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 )
 
-// Snapshot is all that a machine is, except for times, one thing a line: two
-// machines that went different ways to the same end have the same one.
-func (m *Machine) Snapshot() string {
+// Snapshot is the whole machine in text, without times: a line a path with
+// mode, owner and content digest, then a line a unit. Paths below without are
+// left out.
+func (m *Machine) Snapshot(without ...string) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var lines []string
-	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
-	for p, n := range m.tree {
-		switch n.mode.Type() {
-		case fs.ModeDir:
-			add("dir %s %04o %d:%d", p, n.mode.Perm(), n.uid, n.gid)
-		case fs.ModeSymlink:
-			add("link %s -> %s", p, n.target)
-		default:
-			add("file %s %04o %d:%d %d %s", p, n.mode.Perm(), n.uid, n.gid, len(n.content), n.sum())
-		}
-	}
-	for name := range m.units {
-		u := m.load(name)
-		if u == nil {
+	var b strings.Builder
+	for _, p := range slices.Sorted(maps.Keys(m.tree)) {
+		if slices.ContainsFunc(without, func(w string) bool { return p == w || strings.HasPrefix(p, w+"/") }) {
 			continue
 		}
-		active, _ := u.state()
-		reload := ""
-		if m.needReload(u) {
-			reload = " needs-reload"
+		n := m.tree[p]
+		fmt.Fprintf(&b, "%s %s %d:%d", p, n.mode, n.uid, n.gid)
+		switch {
+		case n.mode&fs.ModeSymlink != 0:
+			fmt.Fprintf(&b, " -> %s", n.target)
+		case n.mode.IsRegular():
+			fmt.Fprintf(&b, " %d %x", len(n.content), sha256.Sum256(n.content))
 		}
-		add("unit %s %s %s%s", name, u.fileState(), active, reload)
+		b.WriteByte('\n')
 	}
-	for _, l := range m.listeners {
-		add("listen %s:%d %s", l.Addr, l.Port, l.Process)
+	for _, name := range slices.Sorted(maps.Keys(m.units)) {
+		u := m.units[name]
+		fmt.Fprintf(&b, "unit %s enabled=%t active=%t\n", name, u.Enabled, u.Active)
 	}
-	slices.Sort(lines)
-	return strings.Join(lines, "\n") + "\n"
+	return b.String()
 }
 
-// Diff compares two snapshots: "-" before a line that only a has, "+" before
-// one that only b has. Equal ones give "".
+// Diff is the lines that only one of two snapshots has.
 func Diff(a, b string) string {
 	var out strings.Builder
-	left, right := lines(a), lines(b)
-	for len(left) > 0 || len(right) > 0 {
-		switch {
-		case len(right) == 0 || len(left) > 0 && left[0] < right[0]:
-			fmt.Fprintln(&out, "-"+left[0])
-			left = left[1:]
-		case len(left) == 0 || right[0] < left[0]:
-			fmt.Fprintln(&out, "+"+right[0])
-			right = right[1:]
-		default:
-			left, right = left[1:], right[1:]
+	inA, inB := map[string]bool{}, map[string]bool{}
+	for line := range strings.Lines(a) {
+		inA[line] = true
+	}
+	for line := range strings.Lines(b) {
+		inB[line] = true
+		if !inA[line] {
+			out.WriteString("+" + line)
+		}
+	}
+	for line := range strings.Lines(a) {
+		if !inB[line] {
+			out.WriteString("-" + line)
 		}
 	}
 	return out.String()
-}
-
-func lines(s string) []string {
-	l := strings.Split(strings.TrimSuffix(s, "\n"), "\n")
-	slices.Sort(l)
-	return slices.DeleteFunc(l, func(line string) bool { return line == "" })
 }
