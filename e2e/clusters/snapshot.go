@@ -36,7 +36,7 @@ func (c *Cluster) Snapshot(ctx context.Context) ([]string, error) {
 }
 
 func tree(ctx context.Context, n *nodes.Node) ([]string, error) {
-	out, err := Must(ctx, n, "sh", "-c", `cd / && find etc/kubernetes etc/cni/net.d var/lib/kubelet/pki var/lib/kubelet/*.yaml var/lib/kubelet/*.env -printf '%M %U:%G /%p\n' &&
+	out, err := Must(ctx, n, "sh", "-c", `cd / && find etc/kubernetes var/lib/kubelet/pki var/lib/kubelet/*.yaml var/lib/kubelet/*.env -printf '%M %U:%G /%p\n' &&
 find var/lib/etcd -maxdepth 1 -printf '%M %U:%G /%p\n' &&
 sha256sum etc/kubernetes/manifests/*.yaml var/lib/kubelet/config.yaml var/lib/kubelet/instance-config.yaml var/lib/kubelet/kubeadm-flags.env &&
 readlink -v var/lib/kubelet/pki/kubelet-client-current.pem`)

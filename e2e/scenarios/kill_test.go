@@ -168,16 +168,13 @@ func uninterrupted(t *testing.T) (want []string, whole time.Duration, phases []s
 	return want, whole, phases
 }
 
-// settled waits for what the cluster does by itself after init: the signature
-// of cluster-info, the root CA ConfigMaps, the CNI configuration.
+// settled waits for what the cluster adds by itself after init: the root CA
+// ConfigMaps, service accounts, the signature of cluster-info.
 func settled(c *clusters.Cluster) error {
 	ctx := context.Background()
 	return clusters.Eventually(ctx, 2*time.Minute, "the cluster to settle", func() error {
-		if err := c.WaitReady(ctx, time.Minute, "cp1"); err != nil {
-			return err
-		}
 		for _, ns := range []string{"default", "kube-system", "kube-public", "kube-node-lease", "kube-flannel"} {
-			if _, err := c.Kubectl(ctx, "-n", ns, "get", "configmap", "kube-root-ca.crt"); err != nil {
+			if _, err := c.Kubectl(ctx, "-n", ns, "get", "configmap/kube-root-ca.crt", "serviceaccount/default"); err != nil {
 				return err
 			}
 		}
