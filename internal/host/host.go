@@ -13,6 +13,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,8 +50,8 @@ type Host interface {
 	Reader
 	// WriteFiles replaces each file as a whole, atomically and durably:
 	// dot-prefixed temporary files in the same directories are written and
-	// fsynced, then renamed in the order given, then each directory is fsynced
-	// once. A crash leaves of every path the old or the new content, and the
+	// fsynced, then renamed in the order given; a directory is fsynced before
+	// the first rename in another, and at the end. A crash leaves of every path the old or the new content, and the
 	// new ones form a prefix of the list. The directories must exist.
 	WriteFiles(ctx context.Context, files []File) error
 	// Rename moves old to new durably, or exchanges the two atomically.
@@ -157,31 +158,25 @@ var (
 	ErrTruncated = errors.New("output is truncated")
 )
 
-// readOnly is the table of commands that change nothing: the program and the
-// first words that must follow it.
-var readOnly = [][]string{
-	{"systemctl", "is-active"},
-	{"systemctl", "is-enabled"},
-	{"systemctl", "show"},
-	{"ss", "-H"},
-	{"kubelet", "--version"},
-	{"uname", "-r"},
-	{"findmnt", "--json"},
+// query is a command that changes nothing: its first words, and whether others
+// may follow them.
+type query struct {
+	words []string
+	more  bool
+}
+
+var readOnly = []query{
+	{words: []string{"systemctl", "is-active"}, more: true},
+	{words: []string{"systemctl", "is-enabled"}, more: true},
+	{words: []string{"systemctl", "show"}, more: true},
+	{words: []string{"ss", "-H", "-l", "-t", "-n", "-p"}}, // nothing more: -K would close sockets
+	{words: []string{"kubelet", "--version"}},
+	{words: []string{"uname", "-r"}},
 }
 
 // ReadOnlyCommand reports whether argv is in the read-only table.
 func ReadOnlyCommand(args []string) bool {
-	for _, prefix := range readOnly {
-		if len(args) < len(prefix) {
-			continue
-		}
-		match := true
-		for i, word := range prefix {
-			match = match && args[i] == word
-		}
-		if match {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(readOnly, func(q query) bool {
+		return len(args) >= len(q.words) && slices.Equal(args[:len(q.words)], q.words) && (q.more || len(args) == len(q.words))
+	})
 }
