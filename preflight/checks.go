@@ -11,7 +11,7 @@ import (
 // Init is the checks before a first control plane.
 func Init(c *cluster.Cluster) []Check {
 	checks := []Check{privileged(), cpus(2), memory(1700), swap(), productUUID(), kubelet(),
-		sysctl("net.ipv4.ip_forward"), bridge(), foreign()}
+		sysctl("net.ipv4.ip_forward"), bridge(), foreign(), settings()}
 	checks = append(checks, port(6443, "kube-apiserver"), port(10259, "kube-scheduler"), port(10257, "kube-controller"), port(10250, "kubelet"))
 	for _, name := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"} {
 		checks = append(checks, fileAvailable(cluster.ManifestsDir+"/"+name+".yaml"))

@@ -28,6 +28,8 @@ type HostFacts struct {
 	// PKI holds the content of certificate and key files below the
 	// certificates directory, and of the kubeconfigs, by absolute path.
 	PKI map[string]secret.Bytes
+	// Manifests holds the static pod manifests that exist, by path.
+	Manifests map[string][]byte
 	// TrustDirs are those of the usual CA directories that exist, which the
 	// control plane's static pods mount.
 	TrustDirs       []string

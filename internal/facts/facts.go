@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,6 +25,9 @@ import (
 var managed = []string{
 	cluster.AdminConf, cluster.SuperAdminConf, cluster.KubeletConf, cluster.BootstrapKubeletConf,
 	cluster.ControllerConf, cluster.SchedulerConf, "/etc/kubernetes/pki/ca.crt", cluster.KubeletConfig, cluster.KubeletFlagsEnv, cluster.KubeletInstance,
+}
+
+var manifests = []string{
 	cluster.ManifestsDir + "/kube-apiserver.yaml", cluster.ManifestsDir + "/kube-controller-manager.yaml",
 	cluster.ManifestsDir + "/kube-scheduler.yaml", cluster.ManifestsDir + "/etcd.yaml",
 }
@@ -37,7 +41,7 @@ var sysctls = []string{"net.ipv4.ip_forward", "net.ipv6.conf.default.forwarding"
 // Gather reads one machine. What cannot be read and is not needed by everyone
 // (a kubelet that is not installed) is left empty for preflight to judge.
 func Gather(ctx context.Context, h host.Reader, c *cluster.Cluster, pkiFiles []string) (cluster.HostFacts, error) {
-	f := cluster.HostFacts{Sysctl: map[string]string{}, Files: map[string]cluster.FileFact{}, PKI: map[string]secret.Bytes{}}
+	f := cluster.HostFacts{Sysctl: map[string]string{}, Files: map[string]cluster.FileFact{}, Manifests: map[string][]byte{}, PKI: map[string]secret.Bytes{}}
 	var mu sync.Mutex
 	set := func(assign func()) { mu.Lock(); defer mu.Unlock(); assign() }
 
@@ -69,6 +73,9 @@ func Gather(ctx context.Context, h host.Reader, c *cluster.Cluster, pkiFiles []s
 		cluster.BootstrapKubeletConf, cluster.ControllerConf, cluster.SchedulerConf, cluster.KubeletClientPEM) {
 		text(p, func(s string) { f.PKI[p] = secret.NewBytes([]byte(s)) })
 	}
+	for _, p := range manifests {
+		text(p, func(s string) { f.Manifests[p] = []byte(s) })
+	}
 	g.Go(func() error { return gatherFiles(ctx, h, c, &f, set) })
 	g.Go(func() error {
 		res, err := h.Query(ctx, host.Cmd{Args: []string{"ss", "-H", "-l", "-t", "-n", "-p"}})
@@ -94,7 +101,7 @@ func Gather(ctx context.Context, h host.Reader, c *cluster.Cluster, pkiFiles []s
 }
 
 func gatherFiles(ctx context.Context, h host.Reader, c *cluster.Cluster, f *cluster.HostFacts, set func(func())) error {
-	paths := append(append([]string{}, managed...), trust...)
+	paths := slices.Concat(managed, manifests, trust)
 	if c.Etcd.DataDir != "" {
 		paths = append(paths, c.Etcd.DataDir)
 	}
