@@ -4,6 +4,7 @@ import (
 	"io/fs"
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/effect"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/pki"
 )
@@ -53,7 +54,11 @@ func pkiSteps(in plan.Input, paths ...string) []plan.Step {
 	for _, f := range pki.Files(in.PKI) {
 		for _, p := range paths {
 			if f.Path == p {
-				steps = append(steps, secretFile(in, stepName(in, p), p, f.Content, fs.FileMode(f.Mode)))
+				step := secretFile(in, stepName(in, p), p, f.Content, fs.FileMode(f.Mode))
+				keep := step.Effect.(effect.File)
+				keep.Keep = true
+				step.Effect = keep
+				steps = append(steps, step)
 			}
 		}
 	}

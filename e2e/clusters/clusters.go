@@ -56,7 +56,7 @@ func Root() (string, error) {
 	return "", errors.New("find checkout: no go.mod above the working directory")
 }
 
-// Up boots a lab and puts the program under test on its nodes.
+// Up builds the program under test and boots a lab with it.
 func Up(ctx context.Context, name string, names []string, logf func(string, ...any)) (*Cluster, error) {
 	root, err := Root()
 	if err != nil {
@@ -66,6 +66,11 @@ func Up(ctx context.Context, name string, names []string, logf func(string, ...a
 	if err != nil {
 		return nil, err
 	}
+	return UpWith(ctx, binary, name, names, logf)
+}
+
+// UpWith boots a lab and puts the program at binary on its nodes.
+func UpWith(ctx context.Context, binary, name string, names []string, logf func(string, ...any)) (*Cluster, error) {
 	versions, err := components.VersionsFor(components.DefaultKubernetes)
 	if err != nil {
 		return nil, err

@@ -18,10 +18,26 @@ import (
 	"github.com/clusteradm/clusteradm/e2e/clusters"
 )
 
+// binary is the program under test, built once: all scenarios of a run test
+// the same one.
+var binary string
+
+func TestMain(m *testing.M) {
+	root, err := clusters.Root()
+	if err == nil {
+		binary, err = clusters.Build(context.Background(), root)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
 // up boots a lab for one test and takes it down afterwards.
 func up(t *testing.T, name string, nodes ...string) *clusters.Cluster {
 	t.Helper()
-	c, err := clusters.Up(t.Context(), name, nodes, t.Logf)
+	c, err := clusters.UpWith(t.Context(), binary, name, nodes, t.Logf)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,9 +85,18 @@ type proof struct {
 	lines []string
 }
 
+// newProof begins the proof of a scenario. It is nil in a soak that has proved
+// it at this commit already: a soak that was interrupted goes on with the rest.
 func newProof(t *testing.T, name string) *proof {
+	t.Helper()
 	p := &proof{t: t, name: name}
-	t.Cleanup(p.write)
+	if soak {
+		if text, err := os.ReadFile(p.path()); err == nil && strings.Contains(string(text), p.commit()) {
+			t.Logf("%s is proved at this commit", p.path())
+			return nil
+		}
+		t.Cleanup(p.write)
+	}
 	return p
 }
 
@@ -81,18 +106,26 @@ func (p *proof) add(format string, args ...any) {
 	p.lines = append(p.lines, line)
 }
 
-func (p *proof) write() {
-	if !soak || p.t.Failed() {
-		return
-	}
+func (p *proof) path() string {
 	root, err := clusters.Root()
 	must(p.t, err)
-	commit, err := exec.Command("git", "-C", root, "rev-parse", "--short", "HEAD").Output()
+	return filepath.Join(root, "docs", "proof", p.name+".md")
+}
+
+func (p *proof) commit() string {
+	out, err := exec.Command("git", "rev-parse", "--short", "HEAD").Output()
 	must(p.t, err)
-	text := fmt.Sprintf("# %s\n\nCommit %s, %s, command `make soak`.\n\n", p.name, strings.TrimSpace(string(commit)), time.Now().UTC().Format(time.RFC3339))
+	return "Commit " + strings.TrimSpace(string(out)) + ","
+}
+
+func (p *proof) write() {
+	if p.t.Failed() {
+		return
+	}
+	text := fmt.Sprintf("# %s\n\n%s %s, command `make soak`.\n\n", p.name, p.commit(), time.Now().UTC().Format(time.RFC3339))
 	for _, l := range p.lines {
 		text += "- " + l + "\n"
 	}
-	must(p.t, os.MkdirAll(filepath.Join(root, "docs", "proof"), 0o755))
-	must(p.t, os.WriteFile(filepath.Join(root, "docs", "proof", p.name+".md"), []byte(text), 0o644))
+	must(p.t, os.MkdirAll(filepath.Dir(p.path()), 0o755))
+	must(p.t, os.WriteFile(p.path(), []byte(text), 0o644))
 }
