@@ -2,11 +2,11 @@
 SHELL       := /bin/bash
 export CGO_ENABLED := 0
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
-LDFLAGS     := -s -w
+LDFLAGS     := -s -w -X github.com/clusteradm/clusteradm/internal/cli/session.version=$(VERSION)
 GO          := go
 
 .DEFAULT_GOAL := help
-.PHONY: help build unit lint test soak demo bench lab-down
+.PHONY: help build unit lint test soak demo demo-down bench
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,5 +33,5 @@ demo: build ## A running cluster: one control plane, two workers; its kubeconfig
 bench: build ## clusteradm and kubeadm interleaved on the same lab nodes
 	$(GO) run ./e2e/bench
 
-lab-down: ## Remove every lab that this machine still has
-	$(GO) run ./e2e/lab down
+demo-down: ## Remove the demo's lab and everything it made
+	$(GO) run ./e2e/lab down -name demo

@@ -222,7 +222,7 @@ func initRig(t *testing.T) *rig {
 		files = append(files, s.KeyPath(), s.CertPath(), s.PublicPath())
 	}
 	r.input = func(ctx context.Context) (plan.Input, error) {
-		f, err := facts.Gather(ctx, host.AsReader(r.world.Machine), loaded.Cluster, files)
+		f, err := facts.Gather(ctx, host.AsReader(r.world.Machine), loaded.Cluster, files, true)
 		if err != nil {
 			return plan.Input{}, err
 		}
@@ -265,7 +265,7 @@ func joinRig(t *testing.T) *rig {
 		r.world.Store.Put(kubetest.Object(t, "apiVersion: v1\nkind: Node\nmetadata: {name: w1}\nstatus: {conditions: [{type: Ready, status: \"True\"}]}\n"))
 	})
 	r.input = func(ctx context.Context) (plan.Input, error) {
-		f, err := facts.Gather(ctx, host.AsReader(r.world.Machine), loaded.Cluster, nil)
+		f, err := facts.Gather(ctx, host.AsReader(r.world.Machine), loaded.Cluster, nil, true)
 		if err != nil {
 			return plan.Input{}, err
 		}

@@ -31,7 +31,7 @@ func kubeletJoin() plan.Phase {
 	return plan.Phase{
 		Name:    "kubelet-start",
 		Short:   "Write the kubelet's configuration and credentials and start it",
-		Example: "clusteradm join phase kubelet-start 10.0.0.1:6443 --config join.yaml",
+		Example: "clusteradm join 10.0.0.1:6443 --config join.yaml",
 		Plan: func(in plan.Input) ([]plan.Group, error) {
 			files, err := kubeletFiles(in)
 			if err != nil {
@@ -56,7 +56,7 @@ func kubeletWaitBootstrap() plan.Phase {
 	return plan.Phase{
 		Name:    "kubelet-wait-bootstrap",
 		Short:   "Wait until the kubelet has its certificate and the node is Ready",
-		Example: "clusteradm join phase kubelet-wait-bootstrap 10.0.0.1:6443 --config join.yaml",
+		Example: "clusteradm join 10.0.0.1:6443 --config join.yaml",
 		Plan: func(in plan.Input) ([]plan.Group, error) {
 			return serial(
 				plan.Step{Name: "certificate", Host: in.Node.Host, Effect: effect.Await{What: "kubelet certificate"},

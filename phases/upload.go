@@ -58,8 +58,12 @@ func markControlPlane() plan.Phase {
 				}
 				taints = append(taints, taint)
 			}
-			return together([]plan.Step{{Name: "node", NoUndo: running, Effect: effect.NodeState{
-				Name: in.Node.Name, Labels: labels, Taints: taints, Wait: externalCloud(in.Node)}}}), nil
+			step := plan.Step{Name: "node", NoUndo: running, Effect: effect.NodeState{
+				Name: in.Node.Name, Labels: labels, Taints: taints, Wait: externalCloud(in.Node)}}
+			if externalCloud(in.Node) {
+				step.Needs = []plan.Condition{nodeRegistered(in)}
+			}
+			return together([]plan.Step{step}), nil
 		},
 	}
 }

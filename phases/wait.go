@@ -108,6 +108,22 @@ func nodeReady(in plan.Input) plan.Condition {
 	}
 }
 
+// nodeRegistered waits for the kubelet's own registration.
+func nodeRegistered(in plan.Input) plan.Condition {
+	return plan.Condition{
+		Name:   "the kubelet to register node " + in.Node.Name,
+		Within: in.Cluster.Timeouts.KubeletHealth,
+		Hint:   "journalctl -u kubelet.service -n 50",
+		Check: func(ctx context.Context, v plan.View) error {
+			_, err := v.Kube().Get(ctx, NodeRef(in.Node.Name))
+			if apierrors.IsNotFound(err) || transient(err) {
+				return fmt.Errorf("%w: %w", plan.ErrNotYet, err)
+			}
+			return err
+		},
+	}
+}
+
 // NodeRef names a Node.
 func NodeRef(name string) kube.Ref {
 	return kube.Ref{GroupVersionKind: schema.GroupVersionKind{Version: "v1", Kind: "Node"}, Name: name}

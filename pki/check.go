@@ -137,9 +137,5 @@ func checkPeriod(path string, cert *x509.Certificate, now time.Time, hint string
 }
 
 func hasUsage(cert *x509.Certificate, u Usage) bool {
-	want := x509.ExtKeyUsageServerAuth
-	if u == ClientAuth {
-		want = x509.ExtKeyUsageClientAuth
-	}
-	return slices.Contains(cert.ExtKeyUsage, want) || slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageAny)
+	return slices.Contains(cert.ExtKeyUsage, u.extended()) || slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageAny)
 }

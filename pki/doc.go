@@ -17,7 +17,6 @@
 // itself (renewal is the caller's decision: see Renewed and Issue), to use keys
 // other than RSA and ECDSA, and to tolerate a file that it cannot parse.
 //
-// It is the only importer of cfssl, which makes the keys and holds the signing
-// policy. None of the functions used log above debug level, so that cfssl's
+// It is the only importer of cfssl, which makes and parses the keys. None of the functions used log above debug level, so that cfssl's
 // global logger stays quiet without being touched; a test watches over that.
 package pki

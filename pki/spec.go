@@ -1,6 +1,7 @@
 package pki
 
 import (
+	"crypto/x509"
 	"net/netip"
 	"path"
 	"time"
@@ -8,7 +9,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cluster"
 )
 
-// Usage is an extended key usage, by its name in cfssl's policy.
+// Usage is an extended key usage, by its name in messages.
 type Usage string
 
 // The usages of leaf certificates.
@@ -16,6 +17,13 @@ const (
 	ServerAuth Usage = "server auth"
 	ClientAuth Usage = "client auth"
 )
+
+func (u Usage) extended() x509.ExtKeyUsage {
+	if u == ClientAuth {
+		return x509.ExtKeyUsageClientAuth
+	}
+	return x509.ExtKeyUsageServerAuth
+}
 
 // Spec says what one certificate and its key are to be.
 type Spec struct {

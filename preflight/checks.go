@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -9,10 +10,10 @@ import (
 )
 
 // Init is the checks before a first control plane.
-func Init(c *cluster.Cluster) []Check {
-	checks := []Check{privileged(), cpus(2), memory(1700), swap(), productUUID(), kubelet(),
-		sysctl("net.ipv4.ip_forward"), bridge(), foreign(), settings()}
-	checks = append(checks, port(6443, "kube-apiserver"), port(10259, "kube-scheduler"), port(10257, "kube-controller"), port(10250, "kubelet"))
+func Init(c *cluster.Cluster, n cluster.Node) []Check {
+	checks := []Check{privileged(), cpus(2), memory(1700), swap(), productUUID(), kubelet(), bridge(), foreign(), settings()}
+	checks = append(checks, forwarding(n.Address, append(slices.Clone(c.Networking.PodSubnets), c.Networking.ServiceSubnets...)...)...)
+	checks = append(checks, port(n.BindPort, "kube-apiserver"), port(10259, "kube-scheduler"), port(10257, "kube-controller"), port(10250, "kubelet"))
 	for _, name := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"} {
 		checks = append(checks, fileAvailable(cluster.ManifestsDir+"/"+name+".yaml"))
 	}
@@ -24,13 +25,33 @@ func Init(c *cluster.Cluster) []Check {
 
 // Join is the checks before a worker joins; caPath is where it will keep the
 // cluster's certificate authority.
-func Join(caPath string) []Check {
-	return []Check{privileged(), swap(), productUUID(), kubelet(), sysctl("net.ipv4.ip_forward"), bridge(), port(10250, "kubelet"),
+func Join(n cluster.Node, caPath string) []Check {
+	checks := []Check{privileged(), swap(), productUUID(), kubelet(), bridge(), port(10250, "kubelet"),
 		fileAvailable(cluster.KubeletConf), fileAvailable(cluster.BootstrapKubeletConf), fileAvailable(caPath)}
+	return append(checks, forwarding(n.Address)...)
 }
 
+// forwarding looks at the families that the cluster uses: a machine of an IPv6
+// cluster need not forward IPv4.
+func forwarding(addr netip.Addr, subnets ...netip.Prefix) []Check {
+	v4, v6 := addr.Is4(), addr.Is6()
+	for _, s := range subnets {
+		v4, v6 = v4 || s.Addr().Is4(), v6 || s.Addr().Is6()
+	}
+	var checks []Check
+	if v4 || !v6 {
+		checks = append(checks, sysctl("net.ipv4.ip_forward"))
+	}
+	if v6 {
+		checks = append(checks, sysctl("net.ipv6.conf.default.forwarding"))
+	}
+	return checks
+}
+
+const privilege = "IsPrivilegedUser"
+
 func privileged() Check {
-	return Check{"IsPrivilegedUser", func(s Subject) []Finding {
+	return Check{privilege, func(s Subject) []Finding {
 		if s.Facts.EffectiveUID == 0 {
 			return nil
 		}
@@ -49,7 +70,7 @@ func cpus(least int) Check {
 
 func memory(leastMB int64) Check {
 	return Check{"Mem", func(s Subject) []Finding {
-		if mb := s.Facts.MemoryBytes / 1_000_000; mb < leastMB {
+		if mb := s.Facts.MemoryBytes >> 20; mb < leastMB { // kubeadm's MB
 			return finding(Error, "free -m", "%d MB of memory, a control plane needs %d MB", mb, leastMB)
 		}
 		return nil
@@ -103,10 +124,11 @@ func kubelet() Check {
 	}}
 }
 
+// minor has the major in the bits above, so that minors of two majors compare.
 func minor(version string) (int, bool) {
 	var major, minor int
 	n, err := fmt.Sscanf(version, "v%d.%d", &major, &minor)
-	return minor, err == nil && n == 2
+	return major<<16 | minor, err == nil && n == 2
 }
 
 func sysctl(name string) Check {
@@ -138,19 +160,15 @@ func bridge() Check {
 // which the kernel cuts at 15 bytes.
 func port(number int, owner string) Check {
 	return Check{fmt.Sprintf("Port-%d", number), func(s Subject) []Finding {
-		p := number
-		if number == 6443 && s.Node.BindPort != 0 {
-			p = s.Node.BindPort
-		}
 		for _, l := range s.Facts.Listeners {
-			if l.Port != p || s.Ours && strings.HasPrefix(l.Process, owner[:min(len(owner), 15)]) {
+			if l.Port != number || s.Ours && strings.HasPrefix(l.Process, owner[:min(len(owner), 15)]) {
 				continue
 			}
 			by := "an unknown process"
 			if l.Process != "" {
 				by = fmt.Sprintf("%s (pid %d)", l.Process, l.PID)
 			}
-			return finding(Error, fmt.Sprintf("ss -ltnp 'sport = :%d'", p), "port %d is taken by %s", p, by)
+			return finding(Error, fmt.Sprintf("ss -ltnp 'sport = :%d'", number), "port %d is taken by %s", number, by)
 		}
 		return nil
 	}}

@@ -53,11 +53,29 @@ type FailedError struct{ Findings []Finding }
 
 func (e *FailedError) Error() string {
 	lines := make([]string, 0, len(e.Findings)+1)
-	lines = append(lines, fmt.Sprintf("preflight: %d of the checks failed", len(e.Findings)))
+	lines = append(lines, fmt.Sprintf("preflight: the machine fails %d of the checks", len(e.Findings)))
 	for _, f := range e.Findings {
 		lines = append(lines, fmt.Sprintf("  [ERROR %s] %s", f.Check, f.Message))
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Hints are a command a finding, and last the way past them. There is none past
+// a missing right.
+func (e *FailedError) Hints() []string {
+	var hints, names []string
+	for _, f := range e.Findings {
+		if f.Hint != "" {
+			hints = append(hints, f.Hint+"   # "+f.Check)
+		}
+		if f.Check != privilege && !slices.Contains(names, f.Check) {
+			names = append(names, f.Check)
+		}
+	}
+	if len(names) == 0 {
+		return hints
+	}
+	return append(hints, "--ignore-preflight-errors="+strings.Join(names, ",")+"   # to go on all the same")
 }
 
 // Run runs all checks. Errors of checks named in ignore ("all" for every one,

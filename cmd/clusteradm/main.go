@@ -8,12 +8,14 @@ import (
 	"syscall"
 
 	"github.com/clusteradm/clusteradm/internal/cli"
+	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/ui"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := cli.Main(ctx, os.Args[1:], ui.System())
+	context.AfterFunc(ctx, stop) // a second interrupt ends the process at once
+	code := cli.Main(ctx, os.Args[1:], session.System(ui.System()))
 	stop()
 	os.Exit(code)
 }

@@ -16,8 +16,8 @@ small stopwatch inside the node, from fork to exit.
 
 - **init to healthy API**: wall time of ` + "`init --config FILE`" + `, the same
   kubeadm.k8s.io/v1beta4 file for both, without a pod network, on a fresh
-  control-plane node per run (images imported; everything a node writes, etcd's
-  data too, on tmpfs). At the moment the command ends, ` + "`/readyz`" + ` must answer 200,
+  control-plane node per run (images imported; what a node writes, etcd's data
+  too, is on tmpfs for both, but for containerd's own directory, on disk). At the moment the command ends, ` + "`/readyz`" + ` must answer 200,
   the controller manager and the scheduler must be healthy, and the Deployment
   of CoreDNS, the DaemonSet of kube-proxy and the Node must exist, or the run
   has failed. One run that is not counted warms the page cache.
@@ -57,7 +57,8 @@ func document(r *Report) string {
 	b.WriteString(`
 The machine is shared and virtual: other work ran on it, and absolute times
 differ between days by tens of percent. Interleaving makes the ratios steadier
-than the times. Two cores start etcd, the container runtime and the API server;
+than the times; where the two ranges overlap, so that a single run could have
+gone the other way, a ratio near 1 is noise. Two cores start etcd, the container runtime and the API server;
 that floor is the same for both tools and is most of init.
 
 `)

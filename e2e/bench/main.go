@@ -72,6 +72,9 @@ func run(ctx context.Context, o options) (err error) {
 	if report.Commit, err = commit(ctx, root, o.revision); err != nil {
 		return err
 	}
+	if o.revision != "" {
+		o.revision = report.Commit // a branch may move on from here
+	}
 	s := &session{runs: o.runs, full: o.full, logf: logf, report: report}
 	if err := s.prepare(ctx, root, dir, o.revision); err != nil {
 		return err

@@ -5,7 +5,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -15,19 +14,16 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cli/joincmd"
 	"github.com/clusteradm/clusteradm/internal/cli/rollbackcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
-	"github.com/clusteradm/clusteradm/internal/engine"
-	"github.com/clusteradm/clusteradm/internal/ui"
 )
 
 // Main runs one command and returns its exit code.
-func Main(ctx context.Context, args []string, streams ui.Streams) int {
-	s := session.System(streams)
+func Main(ctx context.Context, args []string, s *session.Session) int {
 	root := New(s)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	code := exit.Code(err)
 	if err != nil {
-		report(streams, err, code, s.Format)
+		report(s, err, code)
 	}
 	return code
 }
@@ -53,15 +49,47 @@ goes on where it was.`,
 	root.SetOut(s.Streams.Out)
 	root.SetErr(s.Streams.Err)
 	root.PersistentFlags().StringVarP(&s.Format, "output", "o", "text", "output format: text or json")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exit.UsageError{Err: err} })
+	root.SetFlagErrorFunc(session.FlagError)
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
 		if s.Format != "text" && s.Format != "json" {
-			return &exit.UsageError{Err: fmt.Errorf("output format %q is not text or json", s.Format)}
+			return &exit.UsageError{Err: fmt.Errorf("output format %q is not text or json", s.Format), Help: "--output=json"}
 		}
 		return nil
 	}
+	session.Group(root)
 	root.AddCommand(initcmd.New(s), joincmd.New(s), rollbackcmd.New(s), version(s), exitCodes())
+	furnish(root)
 	return root
+}
+
+// furnish gives the commands that cobra makes what ours have: examples, and
+// usage errors.
+func furnish(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			cmd.Example = "  clusteradm help init phase certs"
+			cmd.RunE = func(cmd *cobra.Command, args []string) error {
+				found, rest, err := cmd.Root().Find(args)
+				switch {
+				case err != nil:
+					return &exit.UsageError{Err: err, Help: "clusteradm --help"}
+				case len(rest) > 0:
+					return session.UnknownCommand(found, rest[0])
+				}
+				found.InitDefaultHelpFlag()
+				return found.Help()
+			}
+		case "completion":
+			session.Group(cmd).Example = "  source <(clusteradm completion bash)"
+			for _, shell := range cmd.Commands() {
+				shell.Example = "  clusteradm completion " + shell.Name()
+				shell.Args = session.Args(shell.Args)
+			}
+		}
+	}
 }
 
 func version(s *session.Session) *cobra.Command {
@@ -82,56 +110,4 @@ func version(s *session.Session) *cobra.Command {
 
 func exitCodes() *cobra.Command {
 	return &cobra.Command{Use: "exit-codes", Short: "The exit codes and what they mean", Long: exit.Doc}
-}
-
-// report prints an error with what to do about it.
-func report(streams ui.Streams, err error, code int, format string) {
-	hints := hintsOf(err)
-	if format == "json" {
-		_ = json.NewEncoder(streams.Out).Encode(struct {
-			Kind  string   `json:"kind"`
-			Error string   `json:"error"`
-			Code  int      `json:"code"`
-			Hints []string `json:"hints,omitempty"`
-		}{"error", err.Error(), code, hints})
-	}
-	fmt.Fprintln(streams.Err, "error:", err)
-	var stopped *engine.StoppedError
-	if errors.As(err, &stopped) && stopped.Changed > 0 {
-		fmt.Fprintf(streams.Err, "stopped part-way: %d steps done, %d left; run %s\n", stopped.Changed, stopped.Left, stopped.Run)
-		hints = append(hints, "run the same command again to go on", "clusteradm rollback   # to take back what was done")
-	}
-	for _, hint := range hints {
-		fmt.Fprintln(streams.Err, "hint:", hint)
-	}
-}
-
-// hinter is an error that knows a command which helps.
-type hinter interface{ Hint() string }
-
-func hintsOf(err error) []string {
-	var hints []string
-	var walk func(error)
-	walk = func(err error) {
-		if err == nil {
-			return
-		}
-		if h, ok := err.(hinter); ok && h.Hint() != "" {
-			hints = append(hints, h.Hint())
-		}
-		if h, ok := err.(interface{ Hints() []string }); ok {
-			hints = append(hints, h.Hints()...)
-			return
-		}
-		switch e := err.(type) {
-		case interface{ Unwrap() error }:
-			walk(e.Unwrap())
-		case interface{ Unwrap() []error }:
-			for _, inner := range e.Unwrap() {
-				walk(inner)
-			}
-		}
-	}
-	walk(err)
-	return hints
 }

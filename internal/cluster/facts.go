@@ -37,7 +37,6 @@ type HostFacts struct {
 	MemoryBytes     int64
 	EffectiveUID    int
 	KubeletVersion  string
-	KubeletActive   bool
 	SystemdResolved bool
 	// ProxyEnv is the HTTP proxy settings of the caller's environment, which
 	// the control plane's pods get too.

@@ -95,13 +95,13 @@ func (f field) hostPort(value string) {
 // token does not repeat the value: half of it is a secret.
 func (f field) token(value string) {
 	if !bootstrap.IsValidBootstrapToken(value) {
-		f.bad("is not a bootstrap token", "a token is 6 and 16 letters a-z and digits with a dot between; make one with: clusteradm token generate")
+		f.bad("is not a bootstrap token", "a token is 6 and 16 letters a-z and digits with a dot between; make one with: kubeadm token generate")
 	}
 }
 
 func (f field) certificateKey(value string) {
 	if key, err := hex.DecodeString(value); value != "" && (err != nil || len(key) != 32) {
-		f.bad("is not a certificate key", "a key is 64 hexadecimal digits; make one with: clusteradm certs certificate-key")
+		f.bad("is not a certificate key", "a key is 64 hexadecimal digits; make one with: kubeadm certs certificate-key")
 	}
 }
 

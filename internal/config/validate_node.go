@@ -163,7 +163,7 @@ func (f field) discovery(d v1beta4.Discovery) {
 		}
 		at.child("token").token(b.Token)
 		if len(b.CACertHashes) == 0 && !b.UnsafeSkipCAVerification {
-			at.child("caCertHashes").bad("is required", "clusteradm token create --print-join-command prints it; without it anybody who has the token can pose as the cluster")
+			at.child("caCertHashes").bad("is required", "kubeadm token create --print-join-command prints it; without it anybody who has the token can pose as the cluster")
 		}
 		for i, pin := range b.CACertHashes {
 			if !matches(`^(?i:sha256):[0-9a-fA-F]{64}$`, pin) {

@@ -26,7 +26,7 @@ func (r Reason) Error() string { return string(r) }
 func (r Reason) Hint() string {
 	switch r {
 	case ErrInvalid:
-		return "copy the join command as a whole: clusteradm token create --print-join-command"
+		return "copy the join command as a whole: kubeadm token create --print-join-command"
 	case ErrUnresolved:
 		return "check the endpoint's spelling and this machine's DNS"
 	case ErrUnreachable:
@@ -36,15 +36,15 @@ func (r Reason) Hint() string {
 	case ErrMalformed:
 		return "check that the endpoint is this cluster's API server; to rewrite cluster-info, on a control plane run: clusteradm init phase bootstrap-token"
 	case ErrUnsigned:
-		return "on a control plane run: clusteradm token create --print-join-command"
+		return "on a control plane run: kubeadm token create --print-join-command"
 	case ErrSignature:
-		return "the token's second half is wrong, or something answers in place of the API server; on a control plane run: clusteradm token create --print-join-command"
+		return "the token's second half is wrong, or something answers in place of the API server; on a control plane run: kubeadm token create --print-join-command"
 	case ErrPin:
-		return "the endpoint belongs to another cluster, the cluster was made anew, or something answers in its place; on a control plane run: clusteradm token create --print-join-command"
+		return "the endpoint belongs to another cluster, the cluster was made anew, or something answers in its place; on a control plane run: kubeadm token create --print-join-command"
 	case ErrUntrusted:
 		return "something answers in place of the API server, or the endpoint is missing from the certificate: see apiServer.certSANs"
 	case ErrClock:
-		return "set this machine's clock, or renew the certificate: clusteradm certs renew"
+		return "set this machine's clock, or renew the certificate: kubeadm certs renew"
 	case ErrChanged:
 		return "something changed cluster-info on its way, or it was being updated: try again"
 	}

@@ -118,7 +118,7 @@ func TestUnsignedIsGivenUpSoon(t *testing.T) {
 	if took := time.Since(start); took < 200*time.Millisecond || took > 2*time.Second {
 		t.Errorf("took %s", took)
 	}
-	if !strings.Contains(ErrUnsigned.Hint(), "clusteradm token create --print-join-command") {
+	if !strings.Contains(ErrUnsigned.Hint(), "kubeadm token create --print-join-command") {
 		t.Errorf("hint = %q", ErrUnsigned.Hint())
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"syscall"
 
 	"github.com/clusteradm/clusteradm/internal/host"
 	"github.com/clusteradm/clusteradm/internal/plan"
@@ -15,6 +16,7 @@ import (
 const kindDir = "dir"
 
 // Dir is one directory with its mode and owner. Missing parents are made, 0755.
+// A link to a directory counts as one: /var/lib/kubelet may be on another disk.
 type Dir struct {
 	Host string
 	Path string
@@ -34,7 +36,7 @@ func (d Dir) Key() string { return "dir " + d.Path }
 // Observe implements plan.Effect.
 func (d Dir) Observe(ctx context.Context, v plan.View) (plan.Observed, error) {
 	h := v.Host(d.Host)
-	info, err := h.Stat(ctx, d.Path)
+	info, err := follow(ctx, h, d.Path)
 	if err == nil {
 		if !info.Mode.IsDir() {
 			return nil, fmt.Errorf("observe %s: is not a directory", d.Key())
@@ -51,6 +53,28 @@ func (d Dir) Observe(ctx context.Context, v plan.View) (plan.Observed, error) {
 		return nil, fmt.Errorf("observe %s: %w", d.Key(), err)
 	}
 	return o, nil
+}
+
+// maxLinks is where Linux gives up, too.
+const maxLinks = 40
+
+// follow is Stat of what a path leads to. A link to nothing is not "nothing
+// there": Mkdir could not make it.
+func follow(ctx context.Context, h host.Reader, p string) (host.Info, error) {
+	info, err := h.Stat(ctx, p)
+	for range maxLinks {
+		if err != nil || info.Mode&fs.ModeSymlink == 0 {
+			return info, err
+		}
+		link := p
+		if p = info.Target; !path.IsAbs(p) {
+			p = path.Join(path.Dir(link), p)
+		}
+		if info, err = h.Stat(ctx, p); errors.Is(err, fs.ErrNotExist) {
+			return info, fmt.Errorf("%s is a link to %s, where nothing is", link, p)
+		}
+	}
+	return info, syscall.ELOOP
 }
 
 // Diff implements plan.Effect.

@@ -24,6 +24,9 @@ type File struct {
 	// Shown lets a diff show lines of the content. Off for everything that
 	// could hold a secret.
 	Shown bool
+	// Keep refuses to replace what is there: a key or certificate that exists
+	// is never overwritten, whatever a plan says.
+	Keep bool
 }
 
 type fileObserved struct {
@@ -58,6 +61,9 @@ func (f File) Observe(ctx context.Context, v plan.View) (plan.Observed, error) {
 		if o.content, err = h.ReadFile(ctx, f.Path); err != nil {
 			return nil, fmt.Errorf("observe %s: %w", f.Key(), err)
 		}
+	}
+	if f.Keep && !bytes.Equal(o.content, f.Content.Reveal()) {
+		return nil, fmt.Errorf("observe %s: it holds something else now, and is never overwritten; run the command again", f.Key())
 	}
 	return o, nil
 }
@@ -102,8 +108,11 @@ type fileUndo struct {
 // Undo implements plan.Undoer.
 func (f File) Undo(observed plan.Observed) (plan.Undo, error) {
 	o := observed.(fileObserved)
-	if o.exists && !o.info.Mode.IsRegular() {
-		return plan.Undo{}, fmt.Errorf("record %s: not a regular file", f.Key())
+	switch {
+	case o.exists && o.info.Mode&fs.ModeSymlink != 0:
+		return Symlink{Host: f.Host, Path: f.Path}.Undo(symlinkObserved{exists: true, target: o.info.Target})
+	case o.exists && !o.info.Mode.IsRegular():
+		return plan.Undo{}, fmt.Errorf("record %s: is neither a regular file nor a link", f.Key())
 	}
 	u := plan.Undo{Kind: kindFile, Host: f.Host, Key: f.Path, Blob: o.content}
 	data, err := json.Marshal(fileUndo{Existed: o.exists, Mode: o.info.Mode.Perm(), UID: o.info.UID, GID: o.info.GID})

@@ -3,7 +3,10 @@ package effect
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -64,9 +67,9 @@ func (n NodeState) Diff(observed plan.Observed) plan.Change {
 	}
 	var lines []string
 	have := o.node.GetLabels()
-	for name, value := range n.Labels {
-		if got, ok := have[name]; !ok || got != value {
-			lines = append(lines, "+label "+name+"="+value)
+	for _, name := range slices.Sorted(maps.Keys(n.Labels)) {
+		if got, ok := have[name]; !ok || got != n.Labels[name] {
+			lines = append(lines, "+label "+name+"="+n.Labels[name])
 		}
 	}
 	for _, taint := range n.missingTaints(o.node) {
@@ -91,13 +94,28 @@ func (n NodeState) Apply(ctx context.Context, w plan.World, observed plan.Observ
 			return wrapApply(n, err)
 		}
 	}
-	patch, err := n.patch(o.node)
-	if err != nil {
-		return wrapApply(n, err)
+	// The kubelet writes to a Node that it has just registered, too.
+	var err error
+	for range attempts {
+		var patch []byte
+		if patch, err = n.patch(o.node); err != nil {
+			break
+		}
+		if _, err = w.KubeWriter().MergePatch(ctx, n.ref(), patch); !apierrors.IsConflict(err) {
+			break
+		}
+		if o.node, err = w.Kube().Get(ctx, n.ref()); err != nil {
+			break
+		}
+		err = errContended
 	}
-	_, err = w.KubeWriter().MergePatch(ctx, n.ref(), patch)
 	return wrapApply(n, err)
 }
+
+// attempts is how often a Node that others write to at the same time is tried.
+const attempts = 10
+
+var errContended = errors.New("others kept writing to it")
 
 func (n NodeState) object() *unstructured.Unstructured {
 	u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Node"}}

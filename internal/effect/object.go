@@ -45,6 +45,9 @@ func (e Object) Observe(ctx context.Context, v plan.View) (plan.Observed, error)
 		return nil, wrapObserve(e, err)
 	}
 	applied, err := v.Kube().DryRunApply(ctx, e.Object)
+	if unreachable(err) { // it went down in between
+		return objectObserved{unreachable: true}, nil
+	}
 	if err != nil {
 		return nil, wrapObserve(e, err)
 	}

@@ -2,6 +2,7 @@ package effect
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"time"
 
@@ -13,7 +14,8 @@ import (
 
 // Token is a bootstrap token that can be used to join. With Any, one of the
 // cluster's own that is still alive and has both usages does as well, so a
-// repeated init makes no second one.
+// repeated init makes no second one. Without Any it is the very token: another
+// secret under the same ID does not do.
 type Token struct {
 	ID     string
 	Secret *unstructured.Unstructured // the Secret to create
@@ -23,7 +25,8 @@ type Token struct {
 
 type tokenObserved struct {
 	unreachable bool
-	alive       string // ID of a token that serves
+	there       bool // one with the ID, whether or not it serves
+	serves      bool // it, or with Any another one
 }
 
 // Key implements plan.Effect.
@@ -38,12 +41,17 @@ func (t Token) Observe(ctx context.Context, v plan.View) (plan.Observed, error) 
 	if err != nil {
 		return nil, wrapObserve(t, err)
 	}
+	var o tokenObserved
 	for _, found := range tokens {
-		if (t.Any || found.ID == t.ID) && found.Joins(t.Now) {
-			return tokenObserved{alive: found.ID}, nil
-		}
+		o.there = o.there || found.ID == t.ID
+		o.serves = o.serves || found.Joins(t.Now) && (t.Any || t.is(found))
 	}
-	return tokenObserved{}, nil
+	return o, nil
+}
+
+func (t Token) is(found token.Token) bool {
+	wanted, _, _ := unstructured.NestedString(t.Secret.Object, "data", "token-secret")
+	return found.ID == t.ID && base64.StdEncoding.EncodeToString([]byte(found.Secret.Reveal())) == wanted
 }
 
 // Diff implements plan.Effect.
@@ -52,10 +60,12 @@ func (t Token) Diff(observed plan.Observed) plan.Change {
 	switch {
 	case o.unreachable:
 		return plan.Change{Verb: plan.Unknown, Summary: "bootstrap token " + t.ID + ": the API server does not answer yet"}
-	case o.alive == "":
-		return plan.Change{Verb: plan.Create, Summary: "bootstrap token " + t.ID}
+	case o.serves:
+		return plan.Change{}
+	case o.there:
+		return plan.Change{Verb: plan.Update, Summary: "bootstrap token " + t.ID + ": expired, not for joining, or with another secret"}
 	}
-	return plan.Change{}
+	return plan.Change{Verb: plan.Create, Summary: "bootstrap token " + t.ID}
 }
 
 // Apply implements plan.Effect.

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/clusteradm/clusteradm/internal/event"
@@ -23,9 +24,12 @@ type Engine struct {
 	// Begin opens the run's journal; it is called before the first change, so
 	// a run that changes nothing leaves nothing.
 	Begin func(list string) (*state.Run, error)
+
+	emitting sync.Mutex // steps of a Parallel group report at once, a Sink takes one at a time
 }
 
-// StepChange is one step of a plan and what it would do.
+// StepChange is one step of a plan and what it would do. One with an empty
+// Change only waits.
 type StepChange struct {
 	Step   string      `json:"step"`
 	Phase  string      `json:"phase"`
@@ -46,7 +50,7 @@ type Result struct {
 type StoppedError struct {
 	Run     string
 	Step    string
-	Changed int
+	Changed int // steps that changed something, the failing one too if it did
 	Left    int // steps not reached, the failing one included
 	Err     error
 }
@@ -67,15 +71,17 @@ func (e *Engine) Plan(ctx context.Context, p *plan.Plan) ([]StepChange, error) {
 			if change.Verb == plan.Unknown && !changing {
 				return nil, fmt.Errorf("%s: %s", s.ID, change.Summary)
 			}
-			if change.Empty() {
-				continue
-			}
-			changing = true
 			sc := StepChange{Step: s.ID, Phase: s.Phase, Host: s.Host, Change: change}
 			for _, c := range s.Until {
-				sc.Waits = append(sc.Waits, c.Name)
+				// What holds now may have to be waited for after a change.
+				if !change.Empty() || c.Check(ctx, e.World) != nil {
+					sc.Waits = append(sc.Waits, c.Name)
+				}
 			}
-			changes = append(changes, sc)
+			if !change.Empty() || len(sc.Waits) > 0 {
+				changes = append(changes, sc)
+			}
+			changing = changing || !change.Empty()
 		}
 	}
 	return changes, nil
@@ -114,6 +120,8 @@ func (e *Engine) Apply(ctx context.Context, p *plan.Plan) (Result, error) {
 }
 
 func (e *Engine) emit(ev event.Event) {
+	e.emitting.Lock()
+	defer e.emitting.Unlock()
 	ev.Time = e.Now()
 	e.Sink.Emit(ev)
 }

@@ -47,24 +47,14 @@ func (e *NoWayBackError) Error() string { return "roll back " + e.Step + ": " + 
 // Rollback takes back what a run changed, last first, up to the first change
 // that cannot be. Interrupted, it goes on when run again.
 func (e *Engine) Rollback(ctx context.Context, journal *state.Run) (Result, error) {
-	result := Result{Run: journal.ID}
-	reverted := map[string]int{}
-	for _, entry := range journal.Entries {
-		if entry.Kind == state.Reverted {
-			reverted[entry.Step]++
-		}
-	}
-	for _, entry := range slices.Backward(journal.Entries) {
-		if entry.Kind != state.Intent {
-			continue
-		}
-		result.Steps++
-		if reverted[entry.Step] > 0 {
-			reverted[entry.Step]--
-			continue
-		}
-		if entry.NoUndo != "" || entry.Undo == nil {
+	changes := standing(journal.Entries)
+	result := Result{Run: journal.ID, Steps: len(changes)}
+	for _, entry := range slices.Backward(changes) {
+		if entry.NoUndo != "" {
 			return result, &NoWayBackError{Step: entry.Step, Reason: entry.NoUndo}
+		}
+		if entry.Undo == nil {
+			return result, &NoWayBackError{Step: entry.Step, Reason: "what was there before is not recorded"}
 		}
 		undo := *entry.Undo
 		if undo.Sum != "" {
@@ -84,4 +74,25 @@ func (e *Engine) Rollback(ctx context.Context, journal *state.Run) (Result, erro
 		result.Changed++
 	}
 	return result, journal.Append(state.Entry{Time: e.Now(), Kind: state.RolledBack})
+}
+
+// standing are the changes of a run that were not taken back yet, in order. A
+// step may be there more than once: a run goes on after an interruption, also
+// one of its rollback.
+func standing(entries []state.Entry) []state.Entry {
+	var changes []state.Entry
+	for _, entry := range entries {
+		switch entry.Kind {
+		case state.Intent:
+			changes = append(changes, entry)
+		case state.Reverted:
+			for i, change := range slices.Backward(changes) {
+				if change.Step == entry.Step {
+					changes = slices.Delete(changes, i, i+1)
+					break
+				}
+			}
+		}
+	}
+	return changes
 }

@@ -123,6 +123,9 @@ func (r *run) together(ctx context.Context, steps []plan.PlannedStep) error {
 			}
 			if err := r.steps(ctx, []plan.PlannedStep{s}); err != nil {
 				mu.Lock()
+				if len(errs) > 0 { // the first one's step is named by the StoppedError
+					err = fmt.Errorf("%s: %w", s.ID, err)
+				}
 				errs = append(errs, err)
 				mu.Unlock()
 			}
@@ -194,44 +197,64 @@ func (r *run) steps(ctx context.Context, steps []plan.PlannedStep) error {
 	for _, d := range todo {
 		r.emit(event.Event{Kind: event.StepStarted, Phase: d.Phase, Step: d.ID, Host: d.Host, Verb: string(d.change.Verb), Message: d.change.Summary})
 	}
-	last := todo[len(todo)-1].PlannedStep
-	if err := r.change(ctx, todo); err != nil {
-		return fail(last, err)
+	if at, err := r.change(ctx, todo); err != nil {
+		return fail(at, err)
 	}
 	for _, d := range todo {
-		r.count(1, 1)
+		r.count(0, 1)
 		r.emit(event.Event{Kind: event.StepFinished, Phase: d.Phase, Step: d.ID, Host: d.Host, Verb: string(d.change.Verb), Message: d.change.Summary, Elapsed: r.Now().Sub(started)})
 	}
 	return nil
 }
 
-func (r *run) change(ctx context.Context, todo []due) error {
+// change does what is due. With an error it says which step it is of.
+func (r *run) change(ctx context.Context, todo []due) (plan.PlannedStep, error) {
 	for _, d := range todo {
 		if err := r.waitAll(ctx, d.PlannedStep, d.Needs); err != nil {
-			return err
+			return d.PlannedStep, err
 		}
 	}
-	if err := r.intend(ctx, todo); err != nil {
-		return err
+	journal, err := r.begin()
+	if err != nil {
+		return todo[0].PlannedStep, err
+	}
+	if at, err := r.intend(ctx, journal, todo); err != nil {
+		return at, err
 	}
 	if err := r.apply(ctx, todo); err != nil {
-		return err
+		return r.appliedUpTo(ctx, todo), err
 	}
+	r.count(len(todo), 0)
 	done := make([]state.Entry, 0, len(todo))
 	for _, d := range todo {
 		if err := r.waitAll(ctx, d.PlannedStep, d.Until); err != nil {
-			return err
+			return d.PlannedStep, err
 		}
 		_, after, err := r.look(ctx, d.PlannedStep)
 		if err != nil {
-			return fmt.Errorf("look again: %w", err)
+			return d.PlannedStep, fmt.Errorf("look again: %w", err)
+		}
+		if after.Verb == plan.Unknown {
+			return d.PlannedStep, fmt.Errorf("look again: %s", after.Summary)
 		}
 		if !after.Empty() {
-			return fmt.Errorf("did not converge: after it was done there is still to %s %s", after.Verb, after.Summary)
+			return d.PlannedStep, fmt.Errorf("did not converge: after it was done there is still to %s %s", after.Verb, after.Summary)
 		}
 		done = append(done, state.Entry{Time: r.Now(), Kind: state.Done, Step: d.ID})
 	}
-	return r.journal.Append(done...)
+	return todo[0].PlannedStep, journal.Append(done...)
+}
+
+// appliedUpTo counts what a failed apply has changed all the same, such as the
+// first files of several, and returns the first step that is not so.
+func (r *run) appliedUpTo(ctx context.Context, todo []due) plan.PlannedStep {
+	for _, d := range todo {
+		if _, after, err := r.look(ctx, d.PlannedStep); err != nil || !after.Empty() {
+			return d.PlannedStep
+		}
+		r.count(1, 0)
+	}
+	return todo[len(todo)-1].PlannedStep
 }
 
 func (r *run) apply(ctx context.Context, todo []due) error {
@@ -246,27 +269,23 @@ func (r *run) apply(ctx context.Context, todo []due) error {
 }
 
 // intend journals, durably, how each change is taken back.
-func (r *run) intend(ctx context.Context, todo []due) error {
-	journal, err := r.begin()
-	if err != nil {
-		return err
-	}
+func (r *run) intend(ctx context.Context, journal *state.Run, todo []due) (plan.PlannedStep, error) {
 	entries := make([]state.Entry, 0, len(todo))
 	for _, d := range todo {
 		entry := state.Entry{Time: r.Now(), Kind: state.Intent, Step: d.ID, Verb: d.change.Verb, NoUndo: d.NoUndo}
 		if undoer, ok := d.Effect.(plan.Undoer); ok && d.NoUndo == "" {
 			undo, err := undoer.Undo(d.observed)
-			if err != nil {
-				return err
+			if err == nil {
+				err = r.keepBlob(ctx, journal, &undo)
 			}
-			if err := r.keepBlob(ctx, journal, &undo); err != nil {
-				return err
+			if err != nil {
+				return d.PlannedStep, err
 			}
 			entry.Undo = &undo
 		}
 		entries = append(entries, entry)
 	}
-	return journal.Append(entries...)
+	return todo[0].PlannedStep, journal.Append(entries...)
 }
 
 func (r *run) begin() (*state.Run, error) {
@@ -299,10 +318,10 @@ func (r *run) waitAll(ctx context.Context, s plan.PlannedStep, conditions []plan
 }
 
 // Conditions are looked at every pollFirst at the start, when most come true,
-// and ever less often up to pollLast.
+// and ever less often up to pollLast: half of that is lost on average.
 const (
 	pollFirst = 20 * time.Millisecond
-	pollLast  = 250 * time.Millisecond
+	pollLast  = 100 * time.Millisecond
 )
 
 func (r *run) wait(ctx context.Context, s plan.PlannedStep, c plan.Condition) error {
@@ -310,13 +329,18 @@ func (r *run) wait(ctx context.Context, s plan.PlannedStep, c plan.Condition) er
 	ctx, cancel := context.WithTimeout(parent, c.Within)
 	defer cancel()
 	started, announced := r.Now(), false
+	var last error // what it was still waiting for
 	for every := pollFirst; ; every = min(every*5/4, pollLast) {
 		err := c.Check(ctx, r.World)
 		if err == nil {
 			return nil
 		}
-		if !errors.Is(err, plan.ErrNotYet) {
+		cut := ctx.Err() != nil // a check cut short by the deadline says nothing of its own
+		if !cut && !errors.Is(err, plan.ErrNotYet) {
 			return fmt.Errorf("wait for %s: %w", c.Name, err)
+		}
+		if !cut || last == nil {
+			last = err
 		}
 		if !announced {
 			announced = true
@@ -324,11 +348,14 @@ func (r *run) wait(ctx context.Context, s plan.PlannedStep, c plan.Condition) er
 		}
 		select {
 		case <-ctx.Done():
-			if c.Warn && !errors.Is(parent.Err(), context.Canceled) {
-				r.emit(event.Event{Kind: event.Warning, Phase: s.Phase, Step: s.ID, Host: s.Host, Message: c.Name + ": " + err.Error(), Hint: c.Hint})
+			if err := parent.Err(); err != nil {
+				return fmt.Errorf("wait for %s: %w", c.Name, err)
+			}
+			if c.Warn {
+				r.emit(event.Event{Kind: event.Warning, Phase: s.Phase, Step: s.ID, Host: s.Host, Message: c.Name + ": " + last.Error(), Hint: c.Hint})
 				return nil
 			}
-			return &TimeoutError{Condition: c.Name, Waited: r.Now().Sub(started).Round(time.Second), Last: err, Hint: c.Hint, Err: ctx.Err()}
+			return &TimeoutError{Condition: c.Name, Waited: r.Now().Sub(started).Round(time.Second), Last: last, Command: c.Hint, Err: ctx.Err()}
 		case <-time.After(every):
 		}
 	}
@@ -338,10 +365,13 @@ func (r *run) wait(ctx context.Context, s plan.PlannedStep, c plan.Condition) er
 type TimeoutError struct {
 	Condition string
 	Waited    time.Duration
-	Last      error // what it was still waiting for
-	Hint      string
+	Last      error  // what it was still waiting for
+	Command   string // shows why
 	Err       error
 }
+
+// Hint is a command that shows why the condition does not hold.
+func (e *TimeoutError) Hint() string { return e.Command }
 
 func (e *TimeoutError) Error() string {
 	return fmt.Sprintf("wait for %s: not after %s: %v", e.Condition, e.Waited, e.Last)

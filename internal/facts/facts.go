@@ -40,16 +40,19 @@ var sysctls = []string{"net.ipv4.ip_forward", "net.ipv6.conf.default.forwarding"
 
 // Gather reads one machine. What cannot be read and is not needed by everyone
 // (a kubelet that is not installed) is left empty for preflight to judge.
-func Gather(ctx context.Context, h host.Reader, c *cluster.Cluster, pkiFiles []string) (cluster.HostFacts, error) {
+//
+// Without programs, only files are read: enough for phases that write
+// certificates and kubeconfigs.
+func Gather(ctx context.Context, h host.Reader, c *cluster.Cluster, pkiFiles []string, programs bool) (cluster.HostFacts, error) {
 	f := cluster.HostFacts{Sysctl: map[string]string{}, Files: map[string]cluster.FileFact{}, Manifests: map[string][]byte{}, PKI: map[string]secret.Bytes{}}
 	var mu sync.Mutex
 	set := func(assign func()) { mu.Lock(); defer mu.Unlock(); assign() }
 
 	g, ctx := errgroup.WithContext(ctx)
-	text := func(path string, assign func(string)) {
+	read := func(path string, assign func(string), passOver ...error) {
 		g.Go(func() error {
 			data, err := h.ReadFile(ctx, path)
-			if errors.Is(err, fs.ErrNotExist) {
+			if slices.ContainsFunc(passOver, func(e error) bool { return errors.Is(err, e) }) {
 				return nil
 			}
 			if err != nil {
@@ -59,6 +62,8 @@ func Gather(ctx context.Context, h host.Reader, c *cluster.Cluster, pkiFiles []s
 			return nil
 		})
 	}
+	// What only root may read is left empty, for preflight says that it takes root.
+	text := func(path string, assign func(string)) { read(path, assign, fs.ErrNotExist, fs.ErrPermission) }
 	text("/proc/sys/kernel/hostname", func(s string) { f.Hostname = strings.TrimSpace(s) })
 	text("/sys/class/dmi/id/product_uuid", func(s string) { f.ProductUUID = strings.ToLower(strings.TrimSpace(s)) })
 	text("/etc/machine-id", func(s string) { f.MachineID = strings.TrimSpace(s) })
@@ -71,14 +76,28 @@ func Gather(ctx context.Context, h host.Reader, c *cluster.Cluster, pkiFiles []s
 	}
 	for _, p := range append(append([]string{}, pkiFiles...), cluster.AdminConf, cluster.SuperAdminConf, cluster.KubeletConf,
 		cluster.BootstrapKubeletConf, cluster.ControllerConf, cluster.SchedulerConf, cluster.KubeletClientPEM) {
-		text(p, func(s string) { f.PKI[p] = secret.NewBytes([]byte(s)) })
+		// A key that is there and cannot be read must not pass for a missing one.
+		read(p, func(s string) { f.PKI[p] = secret.NewBytes([]byte(s)) }, fs.ErrNotExist)
 	}
 	for _, p := range manifests {
 		text(p, func(s string) { f.Manifests[p] = []byte(s) })
 	}
 	g.Go(func() error { return gatherFiles(ctx, h, c, &f, set) })
+	if programs {
+		gatherPrograms(ctx, g, h, &f, set)
+	}
+	err := g.Wait()
+	return f, err
+}
+
+// gatherPrograms asks what only programs know, which takes them tens of
+// milliseconds each.
+func gatherPrograms(ctx context.Context, g *errgroup.Group, h host.Reader, f *cluster.HostFacts, set func(func())) {
 	g.Go(func() error {
 		res, err := h.Query(ctx, host.Cmd{Args: []string{"ss", "-H", "-l", "-t", "-n", "-p"}})
+		if errors.Is(err, fs.ErrNotExist) {
+			return &NoSSError{Host: h.Name(), Err: err}
+		}
 		if err != nil {
 			return fmt.Errorf("gather facts of %s: list listening ports: %w", h.Name(), err)
 		}
@@ -95,9 +114,7 @@ func Gather(ctx context.Context, h host.Reader, c *cluster.Cluster, pkiFiles []s
 		})
 	}
 	query(func(s string) { f.KubeletVersion = strings.TrimPrefix(s, "Kubernetes ") }, "kubelet", "--version")
-	query(func(s string) { f.KubeletActive = s == "active" }, "systemctl", "is-active", "kubelet.service")
 	query(func(s string) { f.SystemdResolved = s == "active" }, "systemctl", "is-active", "systemd-resolved.service")
-	return f, g.Wait()
 }
 
 func gatherFiles(ctx context.Context, h host.Reader, c *cluster.Cluster, f *cluster.HostFacts, set func(func())) error {
@@ -108,19 +125,21 @@ func gatherFiles(ctx context.Context, h host.Reader, c *cluster.Cluster, f *clus
 	found := map[string]cluster.FileFact{}
 	for _, p := range paths {
 		info, err := h.Stat(ctx, p)
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 			continue
 		}
 		if err != nil {
 			return fmt.Errorf("gather facts of %s: %w", h.Name(), err)
 		}
 		fact := cluster.FileFact{Dir: info.Mode.IsDir(), Size: info.Size, Mode: uint32(info.Mode.Perm()), Changed: info.Changed}
-		if fact.Dir {
+		// A data directory may be a link to another disk.
+		link := info.Mode&fs.ModeSymlink != 0
+		if fact.Dir || link {
 			entries, err := h.ReadDir(ctx, p)
-			if err != nil {
+			if err != nil && !link && !errors.Is(err, fs.ErrPermission) {
 				return fmt.Errorf("gather facts of %s: %w", h.Name(), err)
 			}
-			fact.Empty = len(entries) == 0
+			fact.Dir, fact.Empty = fact.Dir || err == nil, err == nil && len(entries) == 0
 		}
 		found[p] = fact
 	}
@@ -181,13 +200,18 @@ func parseUID(s string) int {
 	return -1
 }
 
+// users begins what ss -p says of the processes that hold a socket. It comes
+// last on its line and may hold spaces.
+const users = `users:(("`
+
 // parseListeners reads lines of `ss -H -l -t -n -p`:
 //
 //	LISTEN 0 4096 *:6443 *:* users:(("kube-apiserver",pid=71,fd=3))
 func parseListeners(s string) []cluster.Listener {
 	var listeners []cluster.Listener
 	for line := range strings.Lines(s) {
-		fields := strings.Fields(line)
+		socket, user, _ := strings.Cut(strings.TrimSpace(line), users)
+		fields := strings.Fields(socket)
 		if len(fields) < 5 || fields[0] != "LISTEN" {
 			continue
 		}
@@ -195,27 +219,43 @@ func parseListeners(s string) []cluster.Listener {
 		if colon < 0 {
 			continue
 		}
-		port, err := strconv.Atoi(fields[3][colon+1:])
+		port, err := strconv.ParseUint(fields[3][colon+1:], 10, 16)
 		if err != nil {
 			continue
 		}
-		l := cluster.Listener{Port: port, Address: fields[3][:colon]}
-		if len(fields) > 5 {
-			l.Process, l.PID = parseUser(fields[5])
-		}
+		l := cluster.Listener{Port: int(port), Address: fields[3][:colon]}
+		l.Process, l.PID = parseUser(user)
 		listeners = append(listeners, l)
 	}
 	return listeners
 }
 
+// parseUser reads the first process of `kube-apiserver",pid=71,fd=3),("…`. A
+// process may have any name, quotes too.
 func parseUser(s string) (process string, pid int) {
-	parts := strings.Split(s, `"`)
-	if len(parts) < 3 {
+	name, rest, ok := strings.Cut(s, `",pid=`)
+	if !ok {
 		return "", 0
 	}
-	if _, rest, ok := strings.Cut(parts[2], "pid="); ok {
-		number, _, _ := strings.Cut(rest, ",")
-		pid, _ = strconv.Atoi(number)
+	number, _, _ := strings.Cut(rest, ",")
+	pid, err := strconv.Atoi(number)
+	if err != nil || pid < 0 {
+		return name, 0
 	}
-	return parts[1], pid
+	return name, pid
 }
+
+// NoSSError reports a machine without ss, which tells what holds the ports.
+type NoSSError struct {
+	Host string
+	Err  error
+}
+
+func (e *NoSSError) Error() string {
+	return fmt.Sprintf("gather facts of %s: list listening ports: %v", e.Host, e.Err)
+}
+
+func (e *NoSSError) Unwrap() error { return e.Err }
+
+// Hint is where ss comes from.
+func (e *NoSSError) Hint() string { return "install iproute2 (iproute on Fedora and its kin)" }

@@ -3,7 +3,10 @@ package host
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/clusteradm/clusteradm/internal/secret"
 )
 
 // ErrSecretInArgs reports a command that carries one of its own secrets in
@@ -45,11 +48,19 @@ func (c Cmd) Exited(res Result) error {
 	if res.Exit == 0 {
 		return nil
 	}
-	stderr := string(res.Stderr)
-	for _, s := range c.Secrets {
+	return &ExitError{Cmd: c.String(), Exit: res.Exit, Stderr: c.redact(string(res.Stderr))}
+}
+
+// redact takes the secrets of the command out of text, the longest first: one
+// may begin another, whose rest would stay.
+func (c Cmd) redact(text string) string {
+	longest := slices.SortedFunc(slices.Values(c.Secrets), func(a, b secret.String) int {
+		return len(b.Reveal()) - len(a.Reveal())
+	})
+	for _, s := range longest {
 		if !s.Empty() {
-			stderr = strings.ReplaceAll(stderr, s.Reveal(), s.String())
+			text = strings.ReplaceAll(text, s.Reveal(), s.String())
 		}
 	}
-	return &ExitError{Cmd: c.String(), Exit: res.Exit, Stderr: stderr}
+	return text
 }

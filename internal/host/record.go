@@ -105,7 +105,11 @@ func (r recorder) file(op string, err error, paths ...string) error {
 }
 
 func (r recorder) command(op string, cmd Cmd, res Result, err error) (Result, error) {
-	r.log.add(Entry{Host: r.Name(), Op: op, Args: slices.Clone(cmd.Args), Exit: res.Exit, Err: err})
+	args := slices.Clone(cmd.Args)
+	for i, arg := range args {
+		args[i] = cmd.redact(arg) // of a command that was refused for it
+	}
+	r.log.add(Entry{Host: r.Name(), Op: op, Args: args, Exit: res.Exit, Err: err})
 	return res, err
 }
 

@@ -8,7 +8,7 @@
 package state
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -65,6 +66,7 @@ type Run struct {
 	dir     string
 	mu      sync.Mutex
 	file    *os.File
+	size    int64 // of the entries; what is behind them in the file is torn
 }
 
 // Latest reads the newest run, nil when there is none.
@@ -86,7 +88,7 @@ func (s Store) Begin(list string, now time.Time) (*Run, error) {
 	if latest != nil && latest.Unfinished() && latest.List() == list {
 		return latest, latest.open()
 	}
-	r := &Run{ID: now.UTC().Format("20060102T150405.000000Z") + "-" + list}
+	r := &Run{ID: nextID(latest, list, now)}
 	r.dir = filepath.Join(s.dir, r.ID)
 	if err := os.MkdirAll(r.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("begin run %s: %w", r.ID, err)
@@ -103,6 +105,20 @@ func (s Store) Begin(list string, now time.Time) (*Run, error) {
 		}
 	}
 	return r, s.prune()
+}
+
+const idTime = "20060102T150405.000000Z"
+
+// nextID sorts after the latest one's also when the clock was set back since.
+func nextID(latest *Run, list string, now time.Time) string {
+	now = now.UTC().Truncate(time.Microsecond)
+	if latest != nil {
+		stamp, _, _ := strings.Cut(latest.ID, "-")
+		if t, err := time.Parse(idTime, stamp); err == nil && !now.After(t) {
+			now = t.Add(time.Microsecond)
+		}
+	}
+	return now.Format(idTime) + "-" + list
 }
 
 // Reopen opens the newest run for appending, nil when there is none.
@@ -148,26 +164,21 @@ func (s Store) prune() error {
 
 func (s Store) load(id string) (*Run, error) {
 	r := &Run{ID: id, dir: filepath.Join(s.dir, id)}
-	f, err := os.Open(r.path())
+	data, err := os.ReadFile(r.path())
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, nil // killed between the directory and the journal
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read run %s: %w", id, err)
 	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
+	for line := range bytes.Lines(data) {
 		var e Entry
 		// A torn last line is what a crash leaves: its change was not made.
-		if json.Unmarshal(lines.Bytes(), &e) != nil {
+		if !bytes.HasSuffix(line, []byte("\n")) || json.Unmarshal(line, &e) != nil {
 			break
 		}
 		r.Entries = append(r.Entries, e)
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("read run %s: %w", id, err)
+		r.size += int64(len(line))
 	}
 	return r, nil
 }
@@ -197,25 +208,13 @@ func (r *Run) Unfinished() bool {
 	return true
 }
 
-// open opens the journal for appending, first cutting off a torn last line.
+// open opens the journal for appending, first cutting off a torn end.
 func (r *Run) open() error {
 	f, err := os.OpenFile(r.path(), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return fmt.Errorf("open run %s: %w", r.ID, err)
 	}
-	data, err := os.ReadFile(r.path())
-	if err == nil {
-		whole := int64(0)
-		for i, b := range data {
-			if b == '\n' {
-				whole = int64(i) + 1
-			}
-		}
-		if err = f.Truncate(whole); err == nil {
-			_, err = f.Seek(whole, 0)
-		}
-	}
-	if err != nil {
+	if err := f.Truncate(r.size); err != nil {
 		f.Close()
 		return fmt.Errorf("open run %s: %w", r.ID, err)
 	}
@@ -238,9 +237,11 @@ func (r *Run) Append(entries ...Entry) error {
 		buf = append(append(buf, line...), '\n')
 		durable = durable || e.Kind != Done && e.Kind != Reverted
 	}
-	if _, err := r.file.Write(buf); err != nil {
+	// At its place, so that the next ones overwrite what a full disk tears.
+	if _, err := r.file.WriteAt(buf, r.size); err != nil {
 		return fmt.Errorf("write journal: %w", err)
 	}
+	r.size += int64(len(buf))
 	if durable {
 		if err := r.file.Sync(); err != nil {
 			return fmt.Errorf("write journal: %w", err)

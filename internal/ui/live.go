@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/clusteradm/clusteradm/internal/event"
 )
@@ -13,10 +14,11 @@ import (
 // live shows one line a phase, and below them what is under way and for how
 // long, redrawn in place.
 type live struct {
-	w    io.Writer
-	mu   sync.Mutex
-	now  string // what is under way
-	from time.Time
+	w     io.Writer
+	width func() int // columns, asked at each redraw
+	mu    sync.Mutex
+	now   string // what is under way
+	from  time.Time
 	// changed counts the steps of the current phases that changed something.
 	changed map[string]int
 	stop    chan struct{}
@@ -28,8 +30,8 @@ const (
 	clearLine   = "\r\x1b[K"
 )
 
-func newLive(w io.Writer) *live {
-	l := &live{w: w, changed: map[string]int{}, stop: make(chan struct{}), done: make(chan struct{})}
+func newLive(w io.Writer, width func() int) *live {
+	l := &live{w: w, width: width, changed: map[string]int{}, stop: make(chan struct{}), done: make(chan struct{})}
 	go l.redraw()
 	return l
 }
@@ -46,11 +48,14 @@ func (l *live) Emit(e event.Event) {
 	case event.Waiting:
 		l.show(e.Phase+": waiting for "+e.Message, e.Time)
 	case event.StepFinished:
-		if e.Error != "" || e.Phase == "" {
+		switch {
+		case e.Error != "": // the command ends with the error itself
+			l.line(mark(e) + fmt.Sprintf("%-34s %s", phaseOf(e), "failed"))
+		case e.Phase == "":
 			l.line(mark(e) + text(e))
-			return
+		default:
+			l.changed[e.Phase]++
 		}
-		l.changed[e.Phase]++
 	case event.PhaseFinished:
 		changed := l.changed[e.Phase]
 		delete(l.changed, e.Phase)
@@ -82,7 +87,7 @@ func (l *live) show(what string, from time.Time) {
 	}
 }
 
-// line prints a line that stays.
+// line prints a line that stays, as long as it is.
 func (l *live) line(s string) {
 	fmt.Fprint(l.w, clearLine, s, "\n")
 	l.now = ""
@@ -102,15 +107,29 @@ func (l *live) redraw() {
 		case now := <-ticker.C:
 			l.mu.Lock()
 			if l.now != "" {
-				what := l.now
-				if r := []rune(what); len(r) > 90 {
-					what = strings.TrimSpace(string(r[:90])) + "…"
-				}
-				fmt.Fprintf(l.w, "%s%s %s (%s)", clearLine, frames[i%len(frames)], what, now.Sub(l.from).Round(100*time.Millisecond))
+				elapsed := fmt.Sprintf(" (%s)", now.Sub(l.from).Round(100*time.Millisecond))
+				// A line that wraps could not be cleared. Some terminals wrap at
+				// the last column already, and they echo an interrupt's ^C.
+				room := l.width() - len("- ") - len(elapsed) - len("^C") - 1
+				fmt.Fprint(l.w, clearLine, frames[i%len(frames)], " ", shorten(l.now, room), elapsed)
 			}
 			l.mu.Unlock()
 		}
 	}
+}
+
+// shorten makes s one line of at most width columns.
+func shorten(s string, width int) string {
+	r := []rune(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s))
+	if len(r) <= width {
+		return string(r)
+	}
+	return strings.TrimSpace(string(r[:max(width-1, 0)])) + "…"
 }
 
 func (l *live) close() {

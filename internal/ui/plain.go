@@ -3,17 +3,23 @@ package ui
 import (
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/clusteradm/clusteradm/internal/event"
 )
 
 // plain writes lines for a log: what changed, what is waited for, how long.
-type plain struct{ w io.Writer }
+type plain struct {
+	mu sync.Mutex // parallel steps
+	w  io.Writer
+}
 
 // Emit implements event.Sink.
 func (p *plain) Emit(e event.Event) {
 	if line := text(e); line != "" {
+		p.mu.Lock()
+		defer p.mu.Unlock()
 		fmt.Fprintf(p.w, "%s %s\n", e.Time.Format(time.TimeOnly), line)
 	}
 }
@@ -41,7 +47,7 @@ func text(e event.Event) string {
 		case e.Changed == 0:
 			return fmt.Sprintf("%s: nothing to change, all of %d steps are already so (%s)", e.Message, e.Total, round(e.Elapsed))
 		}
-		return fmt.Sprintf("%s: done, %d of %d steps changed something, %s", e.Message, e.Changed, e.Total, round(e.Elapsed))
+		return fmt.Sprintf("%s: done, %d of %d steps changed something (%s)", e.Message, e.Changed, e.Total, round(e.Elapsed))
 	}
 	return ""
 }
@@ -70,7 +76,10 @@ func past(verb string) string {
 }
 
 func round(d time.Duration) time.Duration {
-	if d < 10*time.Second {
+	switch {
+	case d < 10*time.Millisecond:
+		return d.Round(time.Millisecond)
+	case d < 10*time.Second:
 		return d.Round(10 * time.Millisecond)
 	}
 	return d.Round(100 * time.Millisecond)

@@ -35,10 +35,16 @@ const Doc = `0    done, or nothing to do
 130  interrupted`
 
 // UsageError reports wrong flags or arguments.
-type UsageError struct{ Err error }
+type UsageError struct {
+	Err  error
+	Help string // a command that shows the right ones
+}
 
 func (e *UsageError) Error() string { return e.Err.Error() }
 func (e *UsageError) Unwrap() error { return e.Err }
+
+// Hint is the command that shows the right usage.
+func (e *UsageError) Hint() string { return e.Help }
 
 // Code is the exit code of a command that returned err.
 func Code(err error) int {

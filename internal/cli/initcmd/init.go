@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -85,22 +86,31 @@ func run(ctx context.Context, s *session.Session, o *options, list []plan.Phase,
 	if err != nil {
 		return &exit.UsageError{Err: err}
 	}
-	loaded, err := config.Load(docs, s.Inputs(o.Overrides))
+	loaded, err := config.Load(docs, s.Inputs(ctx, o.Overrides))
 	if err != nil {
 		return err
 	}
 	if loaded.Node.PatchesDir != "" {
 		return &exit.UsageError{Err: errors.New("patches are not supported yet")}
 	}
-	skip := loaded.Cluster.SkipPhases
+	release, err := s.Lock("init", loaded.DryRun)
+	if err != nil {
+		return err
+	}
+	defer release()
+	s.Warn(loaded.Warnings, loaded.Unused)
+	skip, err := skipped(loaded.Cluster.SkipPhases, list)
+	if err != nil {
+		return err
+	}
 	prepared, err := prepare(ctx, s, loaded, list, skip)
 	if err != nil {
 		return err
 	}
 	in := prepared.input
-	if whole && !contains(skip, "preflight") {
+	if prepared.has("preflight") {
 		subject := preflight.Subject{Cluster: in.Cluster, Node: in.Node, Facts: in.HostFacts(), Ours: prepared.ours}
-		if err := s.Preflight(preflight.Init(in.Cluster), subject, in.Node.IgnorePreflight); err != nil {
+		if err := s.Preflight(preflight.Init(in.Cluster, in.Node), subject, in.Node.IgnorePreflight); err != nil {
 			return err
 		}
 	}
@@ -115,67 +125,74 @@ func run(ctx context.Context, s *session.Session, o *options, list []plan.Phase,
 	if loaded.DryRun {
 		return s.DryRun(ctx, client, p)
 	}
-	if _, err := s.Apply(ctx, client, p); err != nil {
-		return err
-	}
-	if !whole {
-		return nil
-	}
-	return report(ctx, s, prepared.input, client, o.skipTokenPrint || contains(skip, "show-join-command"))
-}
-
-func contains(list []string, name string) bool {
-	for _, s := range list {
-		if s == name {
-			return true
+	if len(p.Groups) > 0 {
+		if _, err := s.Apply(ctx, client, p); err != nil {
+			return err
 		}
 	}
-	return false
+	r := result{whole: whole, join: prepared.has("show-join-command") && !o.skipTokenPrint}
+	return r.print(ctx, s, prepared.input, client)
+}
+
+// skipped is what of the phases to leave out is in the list: a configuration
+// may name those of the whole init and be used for one phase.
+func skipped(skip []string, list []plan.Phase) ([]string, error) {
+	all, here := phaseNames(phases.Init(), "", nil), phaseNames(list, "", nil)
+	var kept []string
+	for _, name := range skip {
+		if !slices.Contains(all, name) {
+			return nil, &exit.UsageError{Err: fmt.Errorf("skip phase %q: init has no such phase", name), Help: "clusteradm init phase --help"}
+		}
+		if slices.Contains(here, name) {
+			kept = append(kept, name)
+		}
+	}
+	return kept, nil
 }
 
 func phaseCommand(s *session.Session) *cobra.Command {
-	parent := &cobra.Command{
-		Use:   "phase",
-		Short: "Run one phase of init",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return &exit.UsageError{Err: fmt.Errorf("init has no phase %q", args[0])}
-			}
-			return cmd.Help()
-		},
-	}
+	parent := session.Group(&cobra.Command{
+		Use:     "phase",
+		Short:   "Run one phase of init",
+		Example: "  clusteradm init phase certs all",
+	})
 	for _, phase := range phases.Init() {
-		parent.AddCommand(phaseCommands(s, phase, ""))
+		parent.AddCommand(phaseCommands(s, phase))
 	}
 	return parent
 }
 
 // phaseCommands derives the commands of a phase: itself, each of its parts,
 // and "all" for the parts together.
-func phaseCommands(s *session.Session, phase plan.Phase, above string) *cobra.Command {
-	only := phase
-	cmd := command(s, phase.Name, phase.Short, phase.Long, phase.Example, []plan.Phase{only}, above)
-	cmd.Hidden = phase.Hidden
+func phaseCommands(s *session.Session, phase plan.Phase) *cobra.Command {
+	cmd := command(s, phase, phase.Name, phase)
 	if len(phase.Sub) == 0 {
 		return cmd
 	}
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	cmd.AddCommand(command(s, "all", phase.Short, phase.Long, phase.Example, []plan.Phase{only}, above))
+	group := session.Group(&cobra.Command{Use: cmd.Use, Short: cmd.Short, Long: cmd.Long, Example: cmd.Example + " all", Hidden: cmd.Hidden})
+	if phase.Example != "" {
+		group.Example = cmd.Example
+	}
+	all := phase
+	all.Name = "all"
+	group.AddCommand(command(s, all, phase.Name+" all", phase))
 	for _, sub := range phase.Sub {
 		within := phase // its own steps, such as directories, and this one part
 		within.Sub = []plan.Phase{sub}
-		cmd.AddCommand(command(s, sub.Name, sub.Short, sub.Long, sub.Example, []plan.Phase{within}, phase.Name))
+		group.AddCommand(command(s, sub, phase.Name+" "+sub.Name, within))
 	}
-	return cmd
+	return group
 }
 
-func command(s *session.Session, name, short, long, example string, list []plan.Phase, _ string) *cobra.Command {
+// command carries out list; shown says how it is called and described.
+func command(s *session.Session, shown plan.Phase, path string, list ...plan.Phase) *cobra.Command {
 	o := &options{}
-	if example != "" {
-		example = "  " + example
+	example := shown.Example
+	if example == "" {
+		example = "clusteradm init phase " + path
 	}
 	cmd := &cobra.Command{
-		Use: name, Short: short, Long: long, Example: example,
+		Use: shown.Name, Short: shown.Short, Long: shown.Long, Example: "  " + example, Hidden: shown.Hidden,
 		Args: session.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return run(cmd.Context(), s, o.complete(cmd), list, false)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cluster"
@@ -31,7 +32,8 @@ func prepare(ctx context.Context, s *session.Session, l *config.Loaded, list []p
 	for _, spec := range pki.Tree(l.Cluster, l.Node) {
 		files = append(files, spec.KeyPath(), spec.CertPath(), spec.PublicPath())
 	}
-	f, err := facts.Gather(ctx, s.Machine, l.Cluster, files)
+	names := phaseNames(list, "", skip)
+	f, err := facts.Gather(ctx, s.Machine, l.Cluster, files, slices.ContainsFunc(names, needsPrograms))
 	if err != nil {
 		return nil, err
 	}
@@ -44,8 +46,15 @@ func prepare(ctx context.Context, s *session.Session, l *config.Loaded, list []p
 		input: plan.Input{Cluster: l.Cluster, Node: l.Node, Facts: session.HostFacts(s.Now(), l.Node.Host, f), PKI: found},
 		found: found,
 		ours:  ours(f, l.Node, found),
-		names: phaseNames(list, "", skip),
+		names: names,
 	}, nil
+}
+
+// needsPrograms reports a phase whose steps or checks depend on facts that only
+// programs know; certificates and kubeconfigs are made from files alone.
+func needsPrograms(phase string) bool {
+	family, _, _ := strings.Cut(phase, "/")
+	return family != "certs" && family != "kubeconfig"
 }
 
 // ours reports that the machine is this node of this cluster: its kubelet.conf
@@ -66,6 +75,9 @@ func ours(f cluster.HostFacts, n cluster.Node, b *pki.Bundle) bool {
 	mine, err := pki.Pin(b.Pairs["ca"].Cert)
 	return err == nil && theirs == mine && conf.Server == n.LocalEndpoint() && conf.User == "system:node:"+n.Name
 }
+
+// has reports whether a phase is to be carried out.
+func (p *prepared) has(phase string) bool { return slices.Contains(p.names, phase) }
 
 func phaseNames(list []plan.Phase, parent string, skip []string) []string {
 	var names []string

@@ -3,6 +3,7 @@ package initcmd
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 
@@ -14,22 +15,33 @@ import (
 	"github.com/clusteradm/clusteradm/pki"
 )
 
-// report prints what init is for: how to use the cluster and how to join it.
-func report(ctx context.Context, s *session.Session, in plan.Input, client *world.Lazy, withoutToken bool) error {
+// result is what a command prints when all is done.
+type result struct {
+	whole bool // of init: how to use the cluster
+	join  bool // how to join it
+}
+
+func (r result) print(ctx context.Context, s *session.Session, in plan.Input, client *world.Lazy) error {
 	join := ""
-	if !withoutToken {
+	if r.join {
 		command, err := joinCommand(ctx, in, client)
-		if err != nil {
+		if err != nil && !(r.whole && errors.Is(err, errNoToken)) {
 			return err
 		}
 		join = command
 	}
-	if s.Format == "json" {
+	switch {
+	case !r.whole && !r.join:
+		return nil
+	case s.Format == "json":
 		return json.NewEncoder(s.Streams.Out).Encode(struct {
 			Kind       string `json:"kind"`
 			Kubeconfig string `json:"kubeconfig"`
 			Join       string `json:"joinCommand,omitempty"`
 		}{"result", cluster.AdminConf, join})
+	case !r.whole:
+		_, err := fmt.Fprintln(s.Streams.Out, join)
+		return err
 	}
 	out := s.Streams.Out
 	fmt.Fprintf(out, "\nThe control plane runs. To use the cluster:\n\n  export KUBECONFIG=%s\n", cluster.AdminConf)
@@ -41,6 +53,19 @@ func report(ctx context.Context, s *session.Session, in plan.Input, client *worl
 	}
 	return nil
 }
+
+// noTokenError reports that there is nothing to join with.
+type noTokenError struct{}
+
+// errNoToken is what init goes on with: its user left the token out.
+var errNoToken = noTokenError{}
+
+func (noTokenError) Error() string {
+	return "print join command: the cluster has no bootstrap token that joins"
+}
+
+// Hint is the command that makes one.
+func (noTokenError) Hint() string { return "clusteradm init phase bootstrap-token" }
 
 // joinCommand takes a token that the cluster has: a repeated init made no new one.
 func joinCommand(ctx context.Context, in plan.Input, client *world.Lazy) (string, error) {
@@ -61,5 +86,5 @@ func joinCommand(ctx context.Context, in plan.Input, client *world.Lazy) (string
 			return fmt.Sprintf("clusteradm join %s --token %s --discovery-token-ca-cert-hash %s", endpoint.Host, t.Whole().Reveal(), pin), nil
 		}
 	}
-	return "", nil
+	return "", errNoToken
 }

@@ -4,8 +4,10 @@ package joincmd
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -65,7 +67,7 @@ func run(ctx context.Context, s *session.Session, o *options) error {
 	if err != nil {
 		return &exit.UsageError{Err: err}
 	}
-	join, err := config.LoadJoin(docs, s.Inputs(o.Overrides))
+	join, err := config.LoadJoin(docs, s.Inputs(ctx, o.Overrides))
 	if err != nil {
 		return err
 	}
@@ -75,14 +77,20 @@ func run(ctx context.Context, s *session.Session, o *options) error {
 	case join.Node.PatchesDir != "":
 		return &exit.UsageError{Err: errors.New("patches are not supported yet")}
 	}
+	release, err := s.Lock("join", join.DryRun)
+	if err != nil {
+		return err
+	}
+	defer release()
+	s.Warn(nil, join.Unused)
 	prepared, err := prepare(ctx, s, join)
 	if err != nil {
 		return err
 	}
 	in, client := prepared.input, prepared.client
-	if !contains(join.SkipPhases, "preflight") {
+	if !slices.Contains(join.SkipPhases, "preflight") {
 		subject := preflight.Subject{Cluster: in.Cluster, Node: in.Node, Facts: in.HostFacts(), Ours: prepared.ours}
-		if err := s.Preflight(preflight.Join(in.Join.CACertPath), subject, in.Node.IgnorePreflight); err != nil {
+		if err := s.Preflight(preflight.Join(in.Node, in.Join.CACertPath), subject, in.Node.IgnorePreflight); err != nil {
 			return err
 		}
 	}
@@ -96,17 +104,12 @@ func run(ctx context.Context, s *session.Session, o *options) error {
 	if _, err := s.Apply(ctx, client, p); err != nil {
 		return err
 	}
-	if s.Format == "text" {
-		fmt.Fprintf(s.Streams.Out, "\nThis machine is the node %s. On a control plane:\n\n  kubectl get node %s\n", in.Node.Name, in.Node.Name)
+	if s.Format == "json" {
+		return json.NewEncoder(s.Streams.Out).Encode(struct {
+			Kind string `json:"kind"`
+			Node string `json:"node"`
+		}{"result", in.Node.Name})
 	}
-	return nil
-}
-
-func contains(list []string, name string) bool {
-	for _, s := range list {
-		if s == name {
-			return true
-		}
-	}
-	return false
+	_, err = fmt.Fprintf(s.Streams.Out, "\nThis machine is the node %s. On a control plane:\n\n  kubectl get node %s\n", in.Node.Name, in.Node.Name)
+	return err
 }

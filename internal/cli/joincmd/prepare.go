@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/config"
@@ -50,7 +52,7 @@ func prepare(ctx context.Context, s *session.Session, join *config.Join) (*prepa
 		return nil, err
 	}
 	c.Timeouts = join.Timeouts
-	f, err := facts.Gather(ctx, s.Machine, c, []string{join.CACertPath})
+	f, err := facts.Gather(ctx, s.Machine, c, []string{join.CACertPath}, true)
 	if err != nil {
 		return nil, err
 	}
@@ -102,6 +104,12 @@ func ours(f cluster.HostFacts, caPath string, ca []byte, joined bool) bool {
 func discover(ctx context.Context, s *session.Session, join *config.Join) (discovery.Info, error) {
 	d := join.Discovery
 	if d.File != "" {
+		switch {
+		case strings.HasPrefix(d.File, "https://"):
+			return discovery.Info{}, &exit.UsageError{Err: errors.New("a discovery file by URL is not supported yet: fetch it and give its path")}
+		case d.TLSBootstrapToken.Empty():
+			return discovery.Info{}, &exit.UsageError{Err: errors.New("a discovery file needs a token for the kubelet's certificate: --tls-bootstrap-token")}
+		}
 		data, err := s.ReadFile(d.File)
 		if err != nil {
 			return discovery.Info{}, fmt.Errorf("read discovery file: %w", err)
@@ -112,11 +120,13 @@ func discover(ctx context.Context, s *session.Session, join *config.Join) (disco
 	if err != nil {
 		return discovery.Info{}, err
 	}
+	say, done := s.Narrator()
+	defer done()
 	return discovery.Token(ctx, discovery.Options{
 		Endpoint: d.Endpoint, TokenID: id, TokenSecret: tokenSecret,
 		CACertHashes: d.CACertHashes, UnsafeSkipCAVerification: d.UnsafeSkipCAVerification,
 		Timeout: join.Timeouts.Discovery, Dial: s.Machine.DialHost, Now: s.Now,
-		Waiting: func(what string) { s.Say(event.Event{Kind: event.Waiting, Phase: "discovery", Message: what}) },
+		Waiting: func(what string) { say(event.Event{Kind: event.Waiting, Phase: "discovery", Message: what}) },
 	})
 }
 

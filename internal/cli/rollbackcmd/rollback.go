@@ -3,6 +3,7 @@ package rollbackcmd
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -30,7 +31,7 @@ runs, below /var/lib/clusteradm/runs.`,
 }
 
 func run(ctx context.Context, s *session.Session) error {
-	release, err := s.Lock("rollback")
+	release, err := s.Lock("rollback", false)
 	if err != nil {
 		return err
 	}
@@ -43,17 +44,35 @@ func run(ctx context.Context, s *session.Session) error {
 		return errors.New("roll back: there is no run on this machine")
 	}
 	defer journal.Close()
-	e, done := s.Engine(&world.Lazy{})
-	defer done()
+	e, done := s.Engine(noCluster())
 	result, err := e.Rollback(ctx, journal)
-	var end *engine.NoWayBackError
-	if errors.As(err, &end) {
-		fmt.Fprintf(s.Streams.Out, "took back %d changes of run %s; it ends at %s: %s\n", result.Changed, result.Run, end.Step, end.Reason)
-		return err
-	}
+	done()
 	if err != nil {
+		var end *engine.NoWayBackError
+		if result.Changed > 0 || errors.As(err, &end) {
+			return errors.Join(err, print(s, result))
+		}
 		return err
 	}
-	_, err = fmt.Fprintf(s.Streams.Out, "took back %d changes of run %s\n", result.Changed, result.Run)
+	return print(s, result)
+}
+
+// noCluster is for what came before the kubelet's first start: to take it back
+// no API server is asked.
+func noCluster() *world.Lazy {
+	return &world.Lazy{Connect: func(context.Context) (world.Client, error) {
+		return nil, errors.New("connect to the API server: rollback changes this machine only")
+	}}
+}
+
+func print(s *session.Session, result engine.Result) error {
+	if s.Format == "json" {
+		return json.NewEncoder(s.Streams.Out).Encode(struct {
+			Kind    string `json:"kind"`
+			Run     string `json:"run"`
+			Changed int    `json:"changed"`
+		}{"result", result.Run, result.Changed})
+	}
+	_, err := fmt.Fprintf(s.Streams.Out, "took back %d changes of run %s\n", result.Changed, result.Run)
 	return err
 }

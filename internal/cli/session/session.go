@@ -6,17 +6,16 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"os"
 	"runtime"
 	"runtime/debug"
 	"time"
 
-	"github.com/spf13/cobra"
-
-	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/config"
 	"github.com/clusteradm/clusteradm/internal/engine"
@@ -70,27 +69,37 @@ func System(streams ui.Streams) *Session {
 	}
 }
 
-// Args makes wrong arguments a usage error.
-func Args(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return &exit.UsageError{Err: err}
-		}
-		return nil
-	}
-}
-
 // Inputs are what a configuration depends on besides its documents.
-func (s *Session) Inputs(o config.Overrides) config.Inputs {
+func (s *Session) Inputs(ctx context.Context, o config.Overrides) config.Inputs {
 	in := config.Inputs{
 		Overrides: o, Host: s.Hostname, Hostname: s.Hostname,
 		Now: s.Now(), Rand: s.Rand, ReadFile: s.ReadFile,
 	}
+	in.CRISocket = s.runtimeSocket(ctx)
 	// Without a default route the address must be configured; validation says so.
 	if addr, err := s.Address(); err == nil {
 		in.DefaultAddress = addr
 	}
 	return in
+}
+
+// sockets are where container runtimes listen, as kubeadm looks for them.
+var sockets = []string{"/var/run/containerd/containerd.sock", "/var/run/crio/crio.sock", "/var/run/cri-dockerd.sock"}
+
+// runtimeSocket is that of the only runtime on the machine; with several the
+// configuration must say which, and the default stays containerd's.
+func (s *Session) runtimeSocket(ctx context.Context) string {
+	found := ""
+	for _, socket := range sockets {
+		if _, err := s.Machine.Stat(ctx, socket); err != nil {
+			continue
+		}
+		if found != "" {
+			return ""
+		}
+		found = "unix://" + socket
+	}
+	return found
 }
 
 // Documents reads the configuration file, if there is one.
@@ -108,30 +117,46 @@ func (s *Session) Documents(path string) ([]byte, error) {
 // Preflight runs checks and shows what they found.
 func (s *Session) Preflight(checks []preflight.Check, subject preflight.Subject, ignore []string) error {
 	findings, err := preflight.Run(checks, subject, ignore)
-	if s.Format == "json" {
-		for _, f := range findings {
-			ui.NewJSON(s.Streams.Out).Emit(event.Event{Time: s.Now(), Kind: event.Warning, Phase: "preflight",
-				Step: f.Check, Message: f.Message, Hint: f.Hint})
-		}
-		return err
-	}
 	for _, f := range findings {
 		if f.Level == preflight.Warning {
-			fmt.Fprintf(s.Streams.Err, "[WARNING %s] %s\n", f.Check, f.Message)
-		}
-		if f.Hint != "" {
-			fmt.Fprintf(s.Streams.Err, "  hint: %s   # %s\n", f.Hint, f.Check)
+			s.warn(event.Event{Phase: "preflight", Step: f.Check, Message: f.Message, Hint: f.Hint}, " "+f.Check)
 		}
 	}
 	return err
 }
 
-// Say narrates one event outside of the engine's own.
-func (s *Session) Say(e event.Event) {
+// Warn says what is no error and may still not be meant.
+func (s *Session) Warn(warnings config.Errors, unused []string) {
+	for _, w := range warnings {
+		hint := w.Hint
+		w.Hint = ""
+		s.warn(event.Event{Message: w.Error(), Hint: hint}, "")
+	}
+	for _, kind := range unused {
+		s.warn(event.Event{Message: kind + " is given and has no meaning here"}, "")
+	}
+}
+
+func (s *Session) warn(e event.Event, name string) {
+	e.Time, e.Kind = s.Now(), event.Warning
+	if s.Format == "json" {
+		ui.NewJSON(s.Streams.Out).Emit(e)
+		return
+	}
+	fmt.Fprintf(s.Streams.Err, "[WARNING%s] %s\n", name, e.Message)
+	if e.Hint != "" {
+		fmt.Fprintln(s.Streams.Err, "  hint:", e.Hint)
+	}
+}
+
+// Narrator returns what narrates outside of the engine, and what must be
+// called before anything else is printed.
+func (s *Session) Narrator() (say func(event.Event), done func()) {
 	sink, done := s.Streams.Sink(s.Format)
-	defer done()
-	e.Time = s.Now()
-	sink.Emit(e)
+	return func(e event.Event) {
+		e.Time = s.Now()
+		sink.Emit(e)
+	}, done
 }
 
 // Engine returns the engine over this machine, and what must be called after.
@@ -158,35 +183,47 @@ func (s *Session) DryRun(ctx context.Context, client world.Client, p *plan.Plan)
 			Changes []engine.StepChange `json:"changes"`
 		}{"plan", p.Name, changes})
 	}
+	changing := 0
 	for _, c := range changes {
-		fmt.Fprintf(s.Streams.Out, "%-8s %s: %s\n", c.Change.Verb, c.Step, c.Change.Summary)
+		if !c.Change.Empty() {
+			changing++
+			fmt.Fprintf(s.Streams.Out, "%-8s %s: %s\n", c.Change.Verb, c.Step, c.Change.Summary)
+		}
 		for _, line := range c.Change.Lines {
 			fmt.Fprintln(s.Streams.Out, "         "+line)
 		}
+		for _, what := range c.Waits {
+			fmt.Fprintf(s.Streams.Out, "%-8s %s: for %s\n", "wait", c.Step, what)
+		}
 	}
-	if len(changes) == 0 {
+	if changing == 0 {
 		fmt.Fprintf(s.Streams.Out, "%s: nothing to change\n", p.Name)
 		return nil
 	}
-	fmt.Fprintf(s.Streams.Out, "%s: %d changes; nothing was changed\n", p.Name, len(changes))
+	fmt.Fprintf(s.Streams.Out, "%s: %d changes; nothing was changed\n", p.Name, changing)
 	return nil
 }
 
-// Apply carries a plan out under the machine's lock.
+// Apply carries a plan out. The caller holds the machine's lock since before
+// it gathered the facts: two runs that saw the same empty machine would make
+// two certificate authorities.
 func (s *Session) Apply(ctx context.Context, client world.Client, p *plan.Plan) (engine.Result, error) {
-	release, err := s.Lock(p.Name)
-	if err != nil {
-		return engine.Result{}, err
-	}
-	defer release()
 	e, done := s.Engine(client)
 	defer done()
 	return e.Apply(ctx, p)
 }
 
-// Lock takes the machine's lock for a command.
-func (s *Session) Lock(what string) (func(), error) {
-	return state.Lock(s.LockPath, fmt.Sprintf("%s, process %d, since %s", what, os.Getpid(), s.Now().Format(time.RFC3339)))
+// Lock takes the machine's lock for a command; one that only looks takes none.
+func (s *Session) Lock(what string, looks bool) (func(), error) {
+	if looks {
+		return func() {}, nil
+	}
+	release, err := state.Lock(s.LockPath, fmt.Sprintf("%s, process %d, since %s", what, os.Getpid(), s.Now().Format(time.RFC3339)))
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, &preflight.FailedError{Findings: []preflight.Finding{{Check: "IsPrivilegedUser", Level: preflight.Error,
+			Message: "must be run as root: " + err.Error(), Hint: "sudo clusteradm " + what}}}
+	}
+	return release, err
 }
 
 // HostFacts is the facts of this machine alone.

@@ -29,6 +29,14 @@ func RunConformance(t *testing.T, open func(t *testing.T) host.Host) {
 		"link is made and replaced":                 link,
 		"digest looks at many":                      digest,
 		"query refuses what may change":             query,
+		"a file is no parent":                       fileAsParent,
+		"a directory is not replaced":               directoryInTheWay,
+		"a link to nothing is no directory":         danglingLink,
+		"links are followed where it says so":       followedLinks,
+		"rename replaces what rename(2) does":       renameOnto,
+		"the last of a path written twice wins":     twice,
+		"relative paths are invalid":                relative,
+		"upload replaces a link":                    uploadOnto,
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := open(t)

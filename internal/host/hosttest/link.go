@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"path"
+	"syscall"
 )
 
 // Link makes a symbolic link in place of a file or link that is there.
@@ -14,7 +15,7 @@ func (m *Machine) Link(ctx context.Context, p, target string) error {
 			return err
 		}
 		if n != nil && n.mode.IsDir() {
-			return fs.ErrExist
+			return syscall.EISDIR
 		}
 		now := m.clock()
 		m.put(at, &node{mode: fs.ModeSymlink | 0o777, target: target, mtime: now, changed: now})

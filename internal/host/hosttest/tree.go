@@ -151,6 +151,9 @@ func (m *Machine) mkdirAll(p string) (string, *node, error) {
 	case err != nil:
 		return "", nil, err
 	case n == nil:
+		if _, link, _ := m.resolve(p, false); link != nil {
+			return "", nil, fs.ErrExist // it points to nothing
+		}
 		n = &node{mode: fs.ModeDir | 0o755}
 		m.put(at, n)
 	case !n.mode.IsDir():

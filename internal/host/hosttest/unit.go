@@ -53,10 +53,11 @@ func (m *Machine) systemctl(cmd host.Cmd) (host.Result, error) {
 	}
 	m.mu.Lock()
 	u := m.units[args[0]]
+	enabled, active := u != nil && u.Enabled, u != nil && u.Active
 	m.mu.Unlock()
 	switch verb {
 	case "is-active":
-		if u != nil && u.Active {
+		if active {
 			return printed("active\n")
 		}
 		return host.Result{Exit: 3, Stdout: []byte("inactive\n")}, nil
@@ -64,7 +65,7 @@ func (m *Machine) systemctl(cmd host.Cmd) (host.Result, error) {
 		switch {
 		case u == nil:
 			return exited(1, "Failed to get unit file state for %s: No such file or directory", args[0])
-		case u.Enabled:
+		case enabled:
 			return printed("enabled\n")
 		}
 		return host.Result{Exit: 1, Stdout: []byte("disabled\n")}, nil

@@ -23,6 +23,7 @@ const writeLimit = 8
 type fileSystem interface {
 	// create makes a new file, mode 0600, and fails if anything is there.
 	create(path string) (tempFile, error)
+	symlink(target, path string) error
 	rename(old, new string) error
 	remove(path string) error
 	list(dir string) ([]string, error)
@@ -105,14 +106,14 @@ func (r replacer) replace(ctx context.Context, files []*replacement) (err error)
 // renameAll syncs a directory before it renames in another one: only then do
 // the renames survive a crash in order on every file system.
 func (r replacer) renameAll(ctx context.Context, files []*replacement) error {
-	unsynced := ""
+	unsynced, name := "", ""
 	sync := func() error {
 		if unsynced == "" {
 			return nil
 		}
 		dir := unsynced
 		unsynced = ""
-		return failed("sync directory", dir, r.fs.syncDir(dir))
+		return failed("sync directory", name, r.fs.syncDir(dir))
 	}
 	for _, f := range files {
 		dir := filepath.Dir(f.path)
@@ -129,7 +130,7 @@ func (r replacer) renameAll(ctx context.Context, files []*replacement) error {
 			// What was renamed is reported as done, so it must last.
 			return errors.Join(failed("write", f.name, err), sync())
 		}
-		f.temp, unsynced = "", dir
+		f.temp, unsynced, name = "", dir, filepath.Dir(f.name)
 	}
 	return sync()
 }

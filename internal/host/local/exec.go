@@ -62,7 +62,7 @@ func (h *Host) run(ctx context.Context, cmd host.Cmd) (host.Result, error) {
 	// interrupt on the terminal reaches this process alone, which then decides.
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	c.Cancel = func() error { return killGroup(c) }
-	c.WaitDelay = drainTime
+	c.WaitDelay = h.drain
 
 	err := c.Run()
 	res := host.Result{Stdout: stdout.bytes(), Stderr: stderr.marked()}

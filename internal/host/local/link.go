@@ -2,7 +2,8 @@ package local
 
 import (
 	"context"
-	"os"
+	"errors"
+	"io/fs"
 	"path/filepath"
 )
 
@@ -12,20 +13,29 @@ func (h *Host) Link(ctx context.Context, path, target string) error {
 	if err != nil {
 		return err
 	}
+	h.replacing.Lock()
+	defer h.replacing.Unlock()
+	if err := h.files.link(real, target); err != nil {
+		return failed("link", path, err)
+	}
+	return h.syncParent(path, real)
+}
+
+// link leaves its rename to be synced.
+func (r replacer) link(path, target string) error {
 	// One name a path: what a killed run left is replaced by the next.
-	temp := filepath.Join(filepath.Dir(real), "."+filepath.Base(real)+".clusteradm-link")
-	if err := os.Remove(temp); err != nil && !os.IsNotExist(err) {
-		return failed("link", path, err)
+	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".clusteradm-link")
+	err := r.fs.symlink(target, temp)
+	if errors.Is(err, fs.ErrExist) {
+		if err = r.discard(temp); err == nil {
+			err = r.fs.symlink(target, temp)
+		}
 	}
-	if err := os.Symlink(target, temp); err != nil {
-		return failed("link", path, absent(err))
+	if err != nil {
+		return err
 	}
-	if err := os.Rename(temp, real); err != nil {
-		_ = os.Remove(temp)
-		return failed("link", path, err)
-	}
-	if err := h.files.fs.syncDir(filepath.Dir(real)); err != nil {
-		return failed("sync directory", filepath.Dir(path), err)
+	if err := r.fs.rename(temp, path); err != nil {
+		return errors.Join(err, r.discard(temp))
 	}
 	return nil
 }

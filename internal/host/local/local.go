@@ -12,6 +12,7 @@ import (
 	"net"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/clusteradm/clusteradm/internal/host"
 	"golang.org/x/sys/unix"
@@ -32,6 +33,7 @@ type Host struct {
 	root  string
 	env   []string
 	files replacer
+	drain time.Duration
 	// replacing keeps writers of one path from taking each other's temporary
 	// file for a stale one.
 	replacing sync.Mutex
@@ -44,7 +46,7 @@ var (
 
 // New returns this machine under the given name.
 func New(name string, opts Options) *Host {
-	return &Host{name: name, root: opts.Root, env: opts.Env, files: newReplacer(osFS{})}
+	return &Host{name: name, root: opts.Root, env: opts.Env, files: newReplacer(osFS{}), drain: drainTime}
 }
 
 // Name returns the name given to New.

@@ -17,6 +17,8 @@ func (osFS) create(path string) (tempFile, error) {
 	return f, nil
 }
 
+func (osFS) symlink(target, path string) error { return unix.Symlink(target, path) }
+
 func (osFS) rename(old, new string) error { return unix.Rename(old, new) }
 
 func (osFS) remove(path string) error { return unix.Unlink(path) }

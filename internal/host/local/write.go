@@ -71,18 +71,19 @@ func (h *Host) Rename(ctx context.Context, old, new string, exchange bool) error
 		flags = unix.RENAME_EXCHANGE
 	}
 	if err := unix.Renameat2(unix.AT_FDCWD, realOld, unix.AT_FDCWD, realNew, flags); err != nil {
+		if _, statErr := os.Lstat(realOld); statErr != nil {
+			err = absent(statErr)
+		}
 		return failed("rename", old+" to "+new, err)
 	}
-	dirs := []string{filepath.Dir(realNew), filepath.Dir(realOld)}
-	if dirs[0] == dirs[1] {
-		dirs = dirs[:1]
+	if err := h.syncParent(new, realNew); err != nil || filepath.Dir(realNew) == filepath.Dir(realOld) {
+		return err
 	}
-	for _, dir := range dirs {
-		if err := h.files.fs.syncDir(dir); err != nil {
-			return failed("sync directory", dir, err)
-		}
-	}
-	return nil
+	return h.syncParent(old, realOld)
+}
+
+func (h *Host) syncParent(path, real string) error {
+	return failed("sync directory", filepath.Dir(path), h.files.fs.syncDir(filepath.Dir(real)))
 }
 
 // Mkdir makes what is missing, top down, and syncs the parent of each.

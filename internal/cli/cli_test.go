@@ -1,0 +1,270 @@
+package cli_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/spf13/cobra"
+
+	"github.com/clusteradm/clusteradm/internal/cli"
+	"github.com/clusteradm/clusteradm/internal/cli/session"
+	"github.com/clusteradm/clusteradm/internal/host/hosttest"
+	"github.com/clusteradm/clusteradm/internal/state"
+)
+
+func TestEveryCommandExplainsItself(t *testing.T) {
+	commands := 0
+	var walk func(*cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		commands++
+		first := []rune(cmd.Short + " ")[0]
+		if !unicode.IsUpper(first) || strings.HasSuffix(cmd.Short, ".") {
+			t.Errorf("%s: short help %q does not begin with a capital or ends with a period", cmd.CommandPath(), cmd.Short)
+		}
+		switch {
+		case cmd.IsAdditionalHelpTopicCommand():
+			if cmd.Long == "" {
+				t.Errorf("%s: a topic without text", cmd.CommandPath())
+			}
+		case !strings.Contains(cmd.Example, "clusteradm "):
+			t.Errorf("%s: no example", cmd.CommandPath())
+		case !strings.HasPrefix(cmd.Example, "  "):
+			t.Errorf("%s: the example is not indented", cmd.CommandPath())
+		case !cmd.Runnable():
+			t.Errorf("%s: does nothing", cmd.CommandPath())
+		}
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
+	}
+	walk(cli.New(&session.Session{}))
+	if commands < 50 {
+		t.Errorf("only %d commands were looked at", commands)
+	}
+}
+
+func TestInit(t *testing.T) {
+	r := newRig(t)
+	start := r.snapshot()
+	dry := r.run("init", "--config", "c.yaml", "--dry-run").is(t, 0, "create", "certs/ca", "etcd.yaml", "nothing was changed")
+	if diff := hosttest.Diff(start, r.snapshot()); diff != "" || r.journal() != "" {
+		t.Errorf("a dry run changed the machine:\n%s\n%s", diff, r.journal())
+	}
+	for _, o := range objects(t, r.run("init", "--config", "c.yaml", "--dry-run", "-o", "json").is(t, 0).out) {
+		if changes, ok := o["changes"].([]any); o["kind"] != "plan" || !ok || len(changes) < 30 {
+			t.Errorf("the plan as JSON is %v", o)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(r.state, "lock")); err == nil {
+		t.Error("a dry run took the lock")
+	}
+
+	first := r.run("init", "--config", "c.yaml").is(t, 0, "The control plane runs", "export KUBECONFIG=/etc/kubernetes/admin.conf",
+		"clusteradm join 192.0.2.10:6443 --token "+canary+" --discovery-token-ca-cert-hash sha256:", "init: done")
+	made := r.snapshot()
+	r.run("init", "--config", "c.yaml").is(t, 0, "init: nothing to change", canary)
+	if diff := hosttest.Diff(made, r.snapshot()); diff != "" {
+		t.Errorf("a second init changed something:\n%s", diff)
+	}
+	r.run("init", "--config", "c.yaml", "--dry-run").is(t, 0, "init: nothing to change")
+	r.run("init", "--config", "c.yaml", "--skip-phases", "show-join-command").is(t, 0, "The control plane runs")
+
+	t.Run("one phase", func(t *testing.T) {
+		if got := r.run("init", "phase", "show-join-command", "--config", "c.yaml").is(t, 0); !strings.HasPrefix(got.out, "clusteradm join 192.0.2.10:6443 --token ") {
+			t.Errorf("printed %q", got.out)
+		}
+		r.run("init", "phase", "show-join-command", "--config", "c.yaml", "--skip-token-print").is(t, 0)
+		r.run("init", "phase", "preflight", "--config", "c.yaml").is(t, 0)
+		r.run("init", "phase", "wait-control-plane", "--config", "c.yaml").is(t, 0, "nothing to change")
+	})
+	t.Run("secrets", func(t *testing.T) {
+		again := r.run("init", "--config", "c.yaml", "-o", "json").is(t, 0)
+		seen := 0
+		for _, o := range objects(t, again.out) {
+			line, _ := json.Marshal(o)
+			if !strings.Contains(string(line), canarySecret) {
+				continue
+			}
+			if seen++; o["kind"] != "result" {
+				t.Errorf("a token in %s", line)
+			}
+		}
+		if n := strings.Count(first.out, canarySecret); n != 1 || seen != 1 {
+			t.Errorf("the join command was printed %d times as text, %d as JSON", n, seen)
+		}
+		hidden := first.stderr + dry.out + dry.stderr + again.stderr + r.journal()
+		hidden += r.run("init", "--config", "c.yaml", "--skip-token-print").out + r.run("init", "--config", "c.yaml", "--skip-token-print", "-o", "json").out
+		if strings.Contains(hidden, canarySecret) {
+			t.Error("a token is told elsewhere than in the join command")
+		}
+		if strings.Contains(hidden, "PRIVATE KEY") {
+			t.Error("a key is told")
+		}
+	})
+	t.Run("the way back ends", func(t *testing.T) {
+		r.run("rollback").is(t, 1, "error: roll back ", "kubeadm reset")
+	})
+}
+
+// Errors repeat what they are about; a token they must not.
+func TestNoSecretInErrors(t *testing.T) {
+	r := newRig(t)
+	const half = "s3cr3ts3cr3ts3cr"
+	r.files["bad.yaml"] = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\nbootstrapTokens: [{token: \"ABCDEF." + half + "\"}]\n"
+	r.files["join.yaml"] = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: JoinConfiguration\ndiscovery: {bootstrapToken: {token: abcdef." + half + ", apiServerEndpoint: \"192.0.2.99:6443\", unsafeSkipCAVerification: true}}\ntimeouts: {discovery: 300ms}\n"
+	for _, args := range [][]string{
+		{"init", "--config", "bad.yaml"},
+		{"init", "--token", "x." + half},
+		{"join", "192.0.2.99:6443", "--token", "x." + half},
+		{"join", "--config", "join.yaml"},
+		{"join", "192.0.2.99:6443", "--token", "abcdef." + half}, // without a pin
+	} {
+		for _, format := range []string{"text", "json"} {
+			got := r.run(append(args, "-o", format)...)
+			if got.code == 0 || strings.Contains(got.out+got.stderr, half) {
+				t.Errorf("%v, %s: code %d\n%s%s", args[:2], format, got.code, got.out, got.stderr)
+			}
+			if format == "json" {
+				objects(t, got.out)
+			}
+		}
+	}
+}
+
+func TestPreflightTellsAll(t *testing.T) {
+	r := newRig(t)
+	r.machine.Put("/proc/self/status", "Uid:\t1000\t1000\t1000\t1000\n", 0o444)
+	r.machine.Put("/proc/sys/net/ipv4/ip_forward", "0\n", 0o444)
+	r.machine.Put("/proc/swaps", "Filename\n/swap.img file 1 0 -2\n", 0o444)
+	r.machine.Listen(hosttest.Listener{Addr: "*", Port: 6443, Process: "nginx", PID: 12})
+	before := r.snapshot()
+
+	got := r.run("init", "--config", "c.yaml").is(t, 4,
+		"[WARNING Swap] swap is on: /swap.img", "  hint: swapoff -a\n",
+		"[ERROR IsPrivilegedUser]", "hint: sudo clusteradm …   # IsPrivilegedUser\n",
+		"[ERROR Port-6443] port 6443 is taken by nginx (pid 12)", "hint: ss -ltnp 'sport = :6443'   # Port-6443\n",
+		"[ERROR FileContent--proc-sys-net-ipv4-ip_forward]", "hint: sysctl -w net.ipv4.ip_forward=1   # FileContent",
+		"hint: --ignore-preflight-errors=FileContent--proc-sys-net-ipv4-ip_forward,Port-6443   # to go on all the same\n")
+	if strings.Index(got.stderr, "error: ") > strings.Index(got.stderr, "\nhint: ") || got.out != "" {
+		t.Errorf("hints come before the error:\n%s", got.stderr)
+	}
+	for _, args := range [][]string{{"init", "--dry-run"}, {"init", "phase", "preflight"}} {
+		r.run(append(args, "--config", "c.yaml")...).is(t, 4, "[ERROR Port-6443]")
+	}
+	list := objects(t, r.run("init", "--config", "c.yaml", "-o", "json").is(t, 4).out)
+	last := list[len(list)-1]
+	if findings, _ := last["findings"].([]any); list[0]["kind"] != "warning" || list[0]["step"] != "Swap" || last["code"] != 4.0 || len(findings) != 3 {
+		t.Errorf("as JSON: %v", list)
+	}
+	if diff := hosttest.Diff(before, r.snapshot()); diff != "" || r.journal() != "" {
+		t.Errorf("preflight changed the machine:\n%s", diff)
+	}
+	r.run("init", "--config", "c.yaml", "--dry-run", "--ignore-preflight-errors=Port-6443,isprivilegeduser").is(t, 4,
+		"[WARNING Port-6443]", "[WARNING IsPrivilegedUser]", "fails 1 of the checks", "[ERROR FileContent")
+	r.run("init", "--config", "c.yaml", "--dry-run", "--ignore-preflight-errors=all").is(t, 0, "[WARNING Port-6443]", "nothing was changed")
+	r.run("init", "--config", "c.yaml", "--dry-run", "--skip-phases=preflight").is(t, 0)
+}
+
+func TestRollback(t *testing.T) {
+	r := newRig(t)
+	r.run("rollback").is(t, 1, "there is no run on this machine")
+	start := r.snapshot()
+	r.run("init", "phase", "certs", "all", "--config", "c.yaml").is(t, 0, "init: done")
+	if r.snapshot() == start {
+		t.Fatal("the phase did nothing")
+	}
+	list := objects(t, r.run("rollback", "-o", "json").is(t, 0).out)
+	if last := list[len(list)-1]; last["kind"] != "result" || last["changed"].(float64) < 20 || list[0]["verb"] != "revert" {
+		t.Errorf("as JSON: %v", last)
+	}
+	if diff := hosttest.Diff(start, r.snapshot()); diff != "" {
+		t.Errorf("rolled back, it differs from the start:\n%s", diff)
+	}
+	r.run("rollback").is(t, 0, "took back 0 changes")
+}
+
+func TestPhases(t *testing.T) {
+	r := newRig(t)
+	r.run("init", "phase", "certs", "ca", "--config", "c.yaml").is(t, 0)
+	if _, ok := r.machine.Content("/etc/kubernetes/pki/ca.crt"); !ok {
+		t.Error("there is no ca.crt")
+	}
+	if _, ok := r.machine.Content("/etc/kubernetes/pki/apiserver.crt"); ok {
+		t.Error("there is more than was asked for")
+	}
+	r.run("init", "phase", "certs", "etcd-server", "--config", "c.yaml").is(t, 1, "etcd/ca.crt", "hint: run the phase certs etcd-ca first")
+	// A configuration for the whole of init serves a phase of it too.
+	r.files["skip.yaml"] = strings.Replace(initConfig, "localAPIEndpoint", "skipPhases: [addon/kube-proxy]\nlocalAPIEndpoint", 1)
+	r.run("init", "phase", "certs", "all", "--config", "skip.yaml").is(t, 0)
+	r.run("init", "--dry-run", "--config", "skip.yaml").is(t, 0)
+	r.run("init", "phase", "certs", "all", "--skip-phases", "bogus").is(t, 2, `skip phase "bogus": init has no such phase`)
+	r.run("init", "--skip-phases", "bogus").is(t, 2, `skip phase "bogus"`, "hint: clusteradm init phase --help")
+}
+
+func TestUnusedDocumentsAreTold(t *testing.T) {
+	r := newRig(t)
+	r.files["more.yaml"] = initConfig + "---\napiVersion: kubeadm.k8s.io/v1beta4\nkind: ResetConfiguration\n"
+	r.run("init", "--dry-run", "--config", "more.yaml").is(t, 0, "[WARNING] ResetConfiguration is given and has no meaning here")
+	list := objects(t, r.run("init", "--dry-run", "--config", "more.yaml", "-o", "json").is(t, 0).out)
+	if list[0]["kind"] != "warning" {
+		t.Errorf("as JSON: %v", list[0])
+	}
+}
+
+func TestLocked(t *testing.T) {
+	r := newRig(t)
+	release, err := state.Lock(filepath.Join(r.state, "lock"), "init, process 71, since 06:00")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"init", "--config", "c.yaml"}, {"init", "phase", "certs", "all", "--config", "c.yaml"}, {"rollback"}} {
+		r.run(args...).is(t, 5, "another clusteradm is working on this machine", "init, process 71, since 06:00")
+	}
+	r.run("init", "--config", "c.yaml", "--dry-run").is(t, 0)
+	release()
+	r.run("init", "phase", "certs", "all", "--config", "c.yaml").is(t, 0)
+}
+
+func TestStoppedPartWay(t *testing.T) {
+	r := newRig(t)
+	r.kubelet(errors.New("no cgroups"))
+	r.run("init", "--config", "c.yaml").is(t, 6, "error: kubelet-start/kubelet@cp1: ", "no cgroups", "stopped part-way: ",
+		"hint: run the same command again to go on\n", "hint: clusteradm rollback   # to take back what was done\n")
+	list := objects(t, r.run("init", "--config", "c.yaml", "-o", "json").out)
+	if last := list[len(list)-1]; last["kind"] != "error" || last["code"] == 0.0 {
+		t.Errorf("as JSON: %v", last)
+	}
+	r.kubelet(nil)
+	r.run("init", "--config", "c.yaml").is(t, 0, "The control plane runs")
+}
+
+// On a terminal, too, it is seen what a join waits for.
+func TestJoinNarrates(t *testing.T) {
+	r := newRig(t)
+	r.terminal = true
+	r.files["join.yaml"] = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: JoinConfiguration\ndiscovery: {bootstrapToken: {token: " + canary +
+		", apiServerEndpoint: \"192.0.2.10:6443\", unsafeSkipCAVerification: true}}\ntimeouts: {discovery: 500ms}\n"
+	got := r.run("join", "--config", "join.yaml").is(t, 1, "discovery: waiting for ", "error: discover cluster at 192.0.2.10:6443")
+	if before, _, _ := strings.Cut(got.stderr, "error: "); !strings.HasSuffix(before, "\x1b[K") {
+		t.Errorf("a half line is left before the error: %q", before)
+	}
+}
+
+// Interrupted while it waits for an API server that does not come.
+func TestInterrupted(t *testing.T) {
+	r := newRig(t)
+	r.run("init", "phase", "certs", "all", "--config", "c.yaml").is(t, 0)
+	r.run("init", "phase", "kubeconfig", "all", "--config", "c.yaml").is(t, 0)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	interrupted, interrupt := context.WithCancel(t.Context())
+	context.AfterFunc(ctx, interrupt)
+	r.with(interrupted, "init", "phase", "wait-control-plane", "--config", "c.yaml").is(t, 130, "interrupted\nerror: ", "waiting for the API server to be healthy")
+}

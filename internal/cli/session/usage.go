@@ -1,0 +1,53 @@
+package session
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/clusteradm/clusteradm/internal/cli/exit"
+)
+
+// Args makes wrong arguments a usage error.
+func Args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return &exit.UsageError{Err: err, Help: cmd.CommandPath() + " --help"}
+		}
+		return nil
+	}
+}
+
+// Group makes cmd one that only holds others: alone it prints its help, and a
+// command that it has not is a usage error.
+func Group(cmd *cobra.Command) *cobra.Command {
+	cmd.SuggestionsMinimumDistance = 2
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		return UnknownCommand(cmd, args[0])
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	return cmd
+}
+
+// UnknownCommand says that a group has no such command, and which it may be.
+func UnknownCommand(group *cobra.Command, name string) error {
+	err := &exit.UsageError{Err: fmt.Errorf("%s has no command %q", group.CommandPath(), name), Help: group.CommandPath() + " --help"}
+	if near := group.SuggestionsFor(name); len(near) > 0 {
+		err.Help = group.CommandPath() + " " + near[0]
+	}
+	return err
+}
+
+// FlagError makes a wrong flag a usage error. A wrong command before it is
+// told instead: its flags are wrong because of it.
+func FlagError(cmd *cobra.Command, err error) error {
+	if cmd.HasSubCommands() && cmd.Args != nil && cmd.Flags().NArg() > 0 {
+		if wrong := cmd.Args(cmd, cmd.Flags().Args()); wrong != nil {
+			return wrong
+		}
+	}
+	return &exit.UsageError{Err: err, Help: cmd.CommandPath() + " --help"}
+}
