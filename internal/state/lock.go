@@ -35,8 +35,10 @@ func Lock(path, holder string) (release func(), err error) {
 		}
 		return nil, fmt.Errorf("take lock: %w", err)
 	}
-	if err := f.Truncate(0); err == nil {
-		_, err = f.WriteAt([]byte(holder+"\n"), 0)
+	// Written before it is cut: whoever loses the race meanwhile reads a name.
+	line := []byte(holder + "\n")
+	if _, err = f.WriteAt(line, 0); err == nil {
+		err = f.Truncate(int64(len(line)))
 	}
 	if err != nil {
 		f.Close()
