@@ -2,6 +2,7 @@ package phases
 
 import (
 	"io/fs"
+	"strings"
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/effect"
@@ -55,12 +56,20 @@ func pkiSteps(in plan.Input, paths ...string) []plan.Step {
 		for _, p := range paths {
 			if f.Path == p {
 				step := secretFile(in, stepName(in, p), p, f.Content, fs.FileMode(f.Mode))
-				keep := step.Effect.(effect.File)
-				keep.Keep = true
-				step.Effect = keep
+				if strings.HasPrefix(p, in.Cluster.CertificatesDir+"/") {
+					step = kept(step)
+				}
 				steps = append(steps, step)
 			}
 		}
 	}
 	return steps
+}
+
+// kept makes a file step one that never replaces what is there.
+func kept(s plan.Step) plan.Step {
+	f := s.Effect.(effect.File)
+	f.Keep = true
+	s.Effect = f
+	return s
 }

@@ -3,6 +3,7 @@ package phases
 import (
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/plan"
+	"github.com/clusteradm/clusteradm/internal/secret"
 	"github.com/clusteradm/clusteradm/manifests"
 )
 
@@ -79,6 +80,8 @@ func controlPlane() plan.Phase {
 	return phase
 }
 
+// manifest is never shown in a diff: flags, variables and proxy URLs can hold
+// credentials.
 func manifest(in plan.Input, name string, content []byte) plan.Step {
-	return file(in, name, cluster.ManifestsDir+"/"+name+".yaml", content, 0o600)
+	return secretFile(in, name, cluster.ManifestsDir+"/"+name+".yaml", secret.NewBytes(content), 0o600)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -133,11 +134,11 @@ func crash(t *testing.T, where string, build func(*testing.T) *rig, arm func(*ri
 	})
 }
 
-// kubeletIntended reports that the run came to the start of the kubelet, where
-// the way back ends.
+// kubeletIntended reports that the run came to the kubelet's configuration,
+// with which the kubelet may start: there the way back ends.
 func kubeletIntended(journal *state.Run) bool {
 	for _, e := range journal.Entries {
-		if e.Kind == state.Intent && e.Step == "kubelet-start/kubelet@cp1" || e.Step == "kubelet-start/kubelet@w1" {
+		if e.Kind == state.Intent && strings.HasPrefix(e.Step, "kubelet-start/config.yaml@") {
 			return true
 		}
 	}

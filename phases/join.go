@@ -41,7 +41,7 @@ func kubeletJoin() plan.Phase {
 			steps := []plan.Step{
 				dir(in, "pki-dir", path.Dir(ca), 0o755),
 				dir(in, "manifests-dir", cluster.ManifestsDir, 0o700),
-				file(in, "ca.crt", ca, in.Join.CA, 0o644),
+				kept(file(in, "ca.crt", ca, in.Join.CA, 0o644)),
 			}
 			if !in.Join.Joined {
 				steps = append(steps, secretFile(in, "bootstrap-kubelet.conf", cluster.BootstrapKubeletConf,

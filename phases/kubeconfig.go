@@ -41,27 +41,40 @@ const initialClient = cluster.KubeletDir + "/pki/kubelet-client-init.pem"
 
 // kubeletKubeconfig writes kubelet.conf at once as kubeadm leaves it in the
 // end: referring to the certificate that the kubelet rotates by itself. So
-// there is one owner of the file and no second start of the kubelet.
+// there is one owner of the file and no second start of the kubelet. One that
+// has its certificate embedded, as kubeadm writes it first, becomes one that
+// refers to it: the kubelet never renews an embedded one.
 func kubeletKubeconfig(in plan.Input) ([]plan.Group, error) {
-	if existing := in.HostFacts().PKI[cluster.KubeletConf]; !existing.Empty() {
-		return serial(secretFile(in, "kubelet.conf", cluster.KubeletConf, existing, 0o600)), nil
-	}
-	made, err := pki.DecodeKubeconfig(in.PKI.Kubeconfigs[cluster.KubeletConf])
+	existing := in.PKI.Kubeconfigs[cluster.KubeletConf]
+	conf, err := pki.DecodeKubeconfig(existing)
 	if err != nil {
 		return nil, fmt.Errorf("make %s: %w", cluster.KubeletConf, err)
 	}
-	var steps []plan.Step
-	if in.HostFacts().PKI[cluster.KubeletClientPEM].Empty() {
-		pair := secret.NewBytes(bytes.Join([][]byte{made.Cert, made.Key.Reveal()}, nil))
+	if len(conf.Cert) == 0 {
+		return serial(secretFile(in, "kubelet.conf", cluster.KubeletConf, existing, 0o600)), nil
+	}
+	steps := []plan.Step{dir(in, "kubelet-pki-dir", path.Dir(initialClient), 0o755)}
+	if !usableKubeletClient(in) {
+		pair := secret.NewBytes(bytes.Join([][]byte{conf.Cert, conf.Key.Reveal()}, nil))
 		steps = append(steps,
-			dir(in, "kubelet-pki-dir", path.Dir(initialClient), 0o755),
 			secretFile(in, "kubelet-client", initialClient, pair, 0o600),
 			plan.Step{Name: "kubelet-client-current", Host: in.Node.Host, Effect: effect.Symlink{
 				Host: in.Node.Host, Path: cluster.KubeletClientPEM, Target: path.Base(initialClient)}},
 		)
 	}
-	conf := pki.EncodeKubeletKubeconfig(in.Cluster.Name, in.Node.LocalEndpoint(), in.Node.Name, made.CA)
-	return serial(append(steps, secretFile(in, "kubelet.conf", cluster.KubeletConf, conf, 0o600))...), nil
+	refers := pki.EncodeKubeletKubeconfig(in.Cluster.Name, in.Node.LocalEndpoint(), in.Node.Name, conf.CA)
+	return serial(append(steps, secretFile(in, "kubelet.conf", cluster.KubeletConf, refers, 0o600))...), nil
+}
+
+// usableKubeletClient reports that the kubelet's own certificate serves, which
+// it may have rotated since.
+func usableKubeletClient(in plan.Input) bool {
+	for _, k := range pki.KubeconfigSpecs(in.Cluster, in.Node) {
+		if k.Path == cluster.KubeletConf {
+			return pki.UsableClient(k, in.HostFacts().PKI[cluster.KubeletClientPEM], in.PKI.Pairs["ca"].Cert, in.Facts.Now) == nil
+		}
+	}
+	return false
 }
 
 // stepName is a path's short name in step IDs: below the certificates

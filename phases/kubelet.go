@@ -27,11 +27,15 @@ func kubeletFiles(in plan.Input) ([]plan.Step, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A packaged kubelet restarts by itself until it finds its configuration: it
+	// may run from here on, so this file comes last and is not taken back.
+	last := file(in, "config.yaml", cluster.KubeletConfig, config, 0o644)
+	last.NoUndo = running
 	return []plan.Step{
 		dir(in, "dir", cluster.KubeletDir, 0o755),
-		file(in, "config.yaml", cluster.KubeletConfig, config, 0o644),
 		file(in, "instance-config.yaml", cluster.KubeletInstance, manifests.KubeletInstanceConfig(in.Node), 0o644),
 		file(in, "kubeadm-flags.env", cluster.KubeletFlagsEnv, manifests.KubeletFlagsEnv(in.Node, options(in)), 0o644),
+		last,
 	}, nil
 }
 
@@ -42,7 +46,7 @@ func startKubelet(in plan.Input) plan.Step {
 	return plan.Step{
 		Name: "kubelet", Host: in.Node.Host, NoUndo: running,
 		Effect: effect.Unit{Host: in.Node.Host, Name: "kubelet.service",
-			Inputs: []string{cluster.KubeletConfig, cluster.KubeletFlagsEnv}},
+			Inputs: []string{cluster.KubeletConfig, cluster.KubeletFlagsEnv, cluster.BootstrapKubeletConf}},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/plan"
 )
 
 func kubeletArg(n cluster.Node, name string) string {
@@ -41,6 +42,17 @@ func kubeletTaints(n cluster.Node) []cluster.Taint {
 	return taints
 }
 
-// externalCloud reports a kubelet that marks its Node for a cloud controller
-// when it registers; such a Node must be registered by the kubelet itself.
-func externalCloud(n cluster.Node) bool { return kubeletArg(n, "cloud-provider") == "external" }
+// registersItself reports a kubelet that puts things on its Node which it only
+// does when it creates it: such a Node is left to the kubelet.
+func registersItself(in plan.Input) bool {
+	if kubeletArg(in.Node, "cloud-provider") == "external" || kubeletArg(in.Node, "provider-id") != "" {
+		return true
+	}
+	config := string(in.Cluster.Kubelet.YAML)
+	for _, field := range []string{"registerWithTaints:", "providerID:", "registerNode: false"} {
+		if strings.Contains(config, "\n"+field) || strings.HasPrefix(config, field) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,6 +1,8 @@
 package phases
 
 import (
+	"fmt"
+
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/config"
 	"github.com/clusteradm/clusteradm/internal/effect"
@@ -59,8 +61,8 @@ func markControlPlane() plan.Phase {
 				taints = append(taints, taint)
 			}
 			step := plan.Step{Name: "node", NoUndo: running, Effect: effect.NodeState{
-				Name: in.Node.Name, Labels: labels, Taints: taints, Wait: externalCloud(in.Node)}}
-			if externalCloud(in.Node) {
+				Name: in.Node.Name, Labels: labels, Taints: taints, Wait: registersItself(in)}}
+			if registersItself(in) {
 				step.Needs = []plan.Condition{nodeRegistered(in)}
 			}
 			return together([]plan.Step{step}), nil
@@ -75,7 +77,16 @@ func bootstrapToken() plan.Phase {
 		Example: "clusteradm init phase bootstrap-token",
 		Plan: func(in plan.Input) ([]plan.Group, error) {
 			steps := objects(manifests.BootstrapRBAC())
-			info := pki.EncodeClusterInfo(in.Cluster.Endpoint(in.Node), in.PKI.Pairs["ca"].Cert)
+			// As kubeadm, from admin.conf: a phase run without the configuration
+			// must not publish another endpoint or no authority.
+			admin, err := pki.DecodeKubeconfig(in.PKI.Kubeconfigs[cluster.AdminConf])
+			if err != nil {
+				return nil, fmt.Errorf("read %s: %w", cluster.AdminConf, err)
+			}
+			if len(admin.CA) == 0 {
+				return nil, fmt.Errorf("read %s: it holds no certificate authority", cluster.AdminConf)
+			}
+			info := pki.EncodeClusterInfo(admin.Server, admin.CA)
 			steps = append(steps, objects(manifests.ClusterInfo(info.Reveal()))...)
 			for _, t := range in.Cluster.Tokens {
 				steps = append(steps, tokenStep(in, t))

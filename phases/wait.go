@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/effect"
 	"github.com/clusteradm/clusteradm/internal/kube"
 	"github.com/clusteradm/clusteradm/internal/plan"
@@ -41,11 +43,28 @@ func controlPlaneReady() plan.Phase {
 		Hidden: true,
 		Plan: func(in plan.Input) ([]plan.Group, error) {
 			return serial(plan.Step{Name: "components", Host: in.Node.Host, Effect: effect.Await{What: "components"}, Until: []plan.Condition{
-				healthy(in, "the controller manager", plan.Probe{URL: "https://127.0.0.1:10257/healthz"}),
-				healthy(in, "the scheduler", plan.Probe{URL: "https://127.0.0.1:10259/livez"}),
+				healthy(in, "the controller manager", plan.Probe{URL: "https://" + listens(in.Cluster.Controller, "10257") + "/healthz"}),
+				healthy(in, "the scheduler", plan.Probe{URL: "https://" + listens(in.Cluster.Scheduler, "10259") + "/livez"}),
 			}}), nil
 		},
 	}
+}
+
+// listens is where a component can be asked, which its arguments may move.
+func listens(c cluster.Component, port string) string {
+	host := "127.0.0.1"
+	for _, a := range c.ExtraArgs {
+		switch {
+		case a.Name == "secure-port":
+			port = a.Value
+		case a.Name == "bind-address" && a.Value != "0.0.0.0" && a.Value != "::" && a.Value != "":
+			host = a.Value
+		}
+	}
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return host + ":" + port
 }
 
 func healthy(in plan.Input, what string, probe plan.Probe) plan.Condition {

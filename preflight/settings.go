@@ -17,13 +17,14 @@ func settings() Check {
 		if !s.Ours {
 			return nil // then whatever is there is somebody else's, and found by others
 		}
-		var findings []Finding
+		findings := otherMembers(s)
 		for _, fixed := range []struct {
 			component, flag, want string
 			set                   []cluster.Arg // given by the user, so not ours to know
 		}{
 			{"kube-apiserver", "service-cluster-ip-range", joined(s.Cluster.Networking.ServiceSubnets), s.Cluster.APIServer.ExtraArgs},
 			{"kube-controller-manager", "cluster-cidr", joined(s.Cluster.Networking.PodSubnets), s.Cluster.Controller.ExtraArgs},
+			{"kube-apiserver", "etcd-servers", etcdServers(s.Cluster), s.Cluster.APIServer.ExtraArgs},
 			{"etcd", "data-dir", s.Cluster.Etcd.DataDir, s.Cluster.Etcd.ExtraArgs},
 		} {
 			manifest, ok := s.Facts.Manifests[cluster.ManifestsDir+"/"+fixed.component+".yaml"]
@@ -36,8 +37,44 @@ func settings() Check {
 					"%s of the running cluster is %q and cannot be changed to %q", fixed.flag, have, fixed.want)...)
 			}
 		}
-		return findings
+		return append(findings, version(s)...)
 	}}
+}
+
+// etcdServers is what an API server here is told without arguments of the
+// user's: its own member, or the external ones.
+func etcdServers(c *cluster.Cluster) string {
+	if c.Etcd.External != nil {
+		return strings.Join(c.Etcd.External.Endpoints, ",")
+	}
+	return "https://127.0.0.1:2379"
+}
+
+// otherMembers finds an etcd that joined others: written anew it would be told
+// that it is alone, and would found a second cluster once its data are lost.
+func otherMembers(s Subject) []Finding {
+	members := flag(s.Facts.Manifests[cluster.ManifestsDir+"/etcd.yaml"], "initial-cluster")
+	if flag(s.Facts.Manifests[cluster.ManifestsDir+"/etcd.yaml"], "initial-cluster-state") != "existing" && !strings.Contains(members, ",") {
+		return nil
+	}
+	return finding(Error, "grep initial-cluster "+cluster.ManifestsDir+"/etcd.yaml", "this control plane joined others (%s); init is for the first one", members)
+}
+
+// version finds another version than the one that runs: a change of it is an
+// upgrade, with steps that init does not take.
+func version(s Subject) []Finding {
+	for line := range strings.Lines(string(s.Facts.Manifests[cluster.ManifestsDir+"/kube-apiserver.yaml"])) {
+		image, ok := strings.CutPrefix(strings.TrimSpace(line), "image: ")
+		if !ok {
+			continue
+		}
+		have := image[strings.LastIndexByte(image, ':')+1:]
+		if want := strings.ReplaceAll(s.Cluster.Version, "+", "_"); have != want {
+			return finding(Error, "kubeadm upgrade plan", "the running control plane is %s; init does not change it to %s", have, want)
+		}
+		return nil
+	}
+	return nil
 }
 
 // flag reads one flag of a static pod manifest, where each is a line.

@@ -95,8 +95,20 @@ func TestScripts(t *testing.T) {
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "json": jsonLines, "tree": tree, "holds": holds},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "json": jsonLines, "tree": tree, "holds": holds, "lastrun": lastrun},
 	})
+}
+
+// lastrun sets RUN to the name that the dry run of a rollback has just printed.
+func lastrun(ts *testscript.TestScript, _ bool, _ []string) {
+	for line := range strings.Lines(ts.ReadFile("stdout")) {
+		if rest, ok := strings.CutPrefix(line, "run "); ok {
+			id, _, _ := strings.Cut(rest, " ")
+			ts.Setenv("RUN", id)
+			return
+		}
+	}
+	ts.Fatalf("the last command named no run")
 }
 
 // exits CODE PROGRAM [ARGS]: the program ends with that very code.

@@ -130,6 +130,7 @@ func TestInitKilled(t *testing.T) {
 			}
 			cp := c.ControlPlane()
 			hit[phase] = true
+			hit[k.phase] = true // alive when it said that this phase begins, and killed on reading that
 			ca := caDigest(ctx, cp)
 			started := time.Now()
 			do(t)(clusters.Must(ctx, cp, clusters.Binary, "init", "--config", "/root/init.yaml"))

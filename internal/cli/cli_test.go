@@ -109,7 +109,16 @@ func TestInit(t *testing.T) {
 		}
 	})
 	t.Run("the way back ends", func(t *testing.T) {
-		r.run("rollback").is(t, 1, "error: roll back ", "kubeadm reset")
+		r.run("rollback").is(t, 2, "it completed, so it has to be named", "hint: clusteradm rollback --dry-run")
+		plan := r.run("rollback", "--dry-run").is(t, 0, "nothing was changed").out
+		if !strings.HasPrefix(plan, "ends at  ") || strings.Contains(plan, "revert") {
+			t.Errorf("the dry run printed:\n%s", plan)
+		}
+		before := r.snapshot()
+		r.run("rollback", "--run", latestRun(plan)).is(t, 1, "error: roll back ", "kubeadm reset")
+		if diff := hosttest.Diff(before, r.snapshot()); diff != "" {
+			t.Errorf("a cluster that runs was changed:\n%s", diff)
+		}
 	})
 }
 
@@ -172,22 +181,54 @@ func TestPreflightTellsAll(t *testing.T) {
 	r.run("init", "--config", "c.yaml", "--dry-run", "--skip-phases=preflight").is(t, 0)
 }
 
+// latestRun is the name that a dry run of rollback prints.
+func latestRun(out string) string {
+	_, rest, _ := strings.Cut(out, "\nrun ")
+	if strings.HasPrefix(out, "run ") {
+		rest = out[len("run "):]
+	}
+	id, _, _ := strings.Cut(rest, " ")
+	return id
+}
+
 func TestRollback(t *testing.T) {
 	r := newRig(t)
 	r.run("rollback").is(t, 1, "there is no run on this machine")
 	start := r.snapshot()
-	r.run("init", "phase", "certs", "all", "--config", "c.yaml").is(t, 0, "init: done")
+	r.run("init", "phase", "certs", "all", "--config", "c.yaml").is(t, 0, "init phase certs: done")
 	if r.snapshot() == start {
 		t.Fatal("the phase did nothing")
 	}
-	list := objects(t, r.run("rollback", "-o", "json").is(t, 0).out)
+	made := r.snapshot()
+	id := latestRun(r.run("rollback", "--dry-run").is(t, 0, "revert   certs/ca/ca.key@", "/etc/kubernetes/pki/ca.key").out)
+	r.run("rollback").is(t, 2, "it completed, so it has to be named")
+	r.run("rollback", "--run", "another").is(t, 2, "only the last run can be taken back")
+	if r.snapshot() != made {
+		t.Error("a rollback that was refused changed something")
+	}
+	list := objects(t, r.run("rollback", "--run", id, "-o", "json").is(t, 0).out)
 	if last := list[len(list)-1]; last["kind"] != "result" || last["changed"].(float64) < 20 || list[0]["verb"] != "revert" {
 		t.Errorf("as JSON: %v", last)
 	}
 	if diff := hosttest.Diff(start, r.snapshot()); diff != "" {
 		t.Errorf("rolled back, it differs from the start:\n%s", diff)
 	}
-	r.run("rollback").is(t, 0, "took back 0 changes")
+	r.run("rollback").is(t, 1, "it was taken back already")
+}
+
+// What others changed since is theirs.
+func TestRollbackKeepsWhatOthersChanged(t *testing.T) {
+	r := newRig(t)
+	r.run("init", "phase", "certs", "all", "--config", "c.yaml").is(t, 0)
+	id := latestRun(r.run("rollback", "--dry-run").out)
+	r.machine.Put("/etc/kubernetes/pki/sa.pub", "somebody else's", 0o600)
+	r.run("rollback", "--run", id).is(t, 1, "/etc/kubernetes/pki/sa.pub: it was changed since")
+	if got, _ := r.machine.Content("/etc/kubernetes/pki/sa.pub"); got != "somebody else's" {
+		t.Errorf("sa.pub holds %q", got)
+	}
+	if _, ok := r.machine.Content("/etc/kubernetes/pki/ca.key"); !ok {
+		t.Error("what came before it was taken back")
+	}
 }
 
 func TestPhases(t *testing.T) {

@@ -103,6 +103,9 @@ type fileUndo struct {
 	Mode    fs.FileMode `json:"mode,omitempty"`
 	UID     int         `json:"uid,omitempty"`
 	GID     int         `json:"gid,omitempty"`
+	// Wrote is the digest of what the step was about to write: what is neither
+	// that nor what was there before is somebody else's, and stays.
+	Wrote string `json:"wrote,omitempty"`
 }
 
 // Undo implements plan.Undoer.
@@ -115,7 +118,7 @@ func (f File) Undo(observed plan.Observed) (plan.Undo, error) {
 		return plan.Undo{}, fmt.Errorf("record %s: is neither a regular file nor a link", f.Key())
 	}
 	u := plan.Undo{Kind: kindFile, Host: f.Host, Key: f.Path, Blob: o.content}
-	data, err := json.Marshal(fileUndo{Existed: o.exists, Mode: o.info.Mode.Perm(), UID: o.info.UID, GID: o.info.GID})
+	data, err := json.Marshal(fileUndo{Existed: o.exists, Mode: o.info.Mode.Perm(), UID: o.info.UID, GID: o.info.GID, Wrote: f.Content.Digest()})
 	u.Data = data
 	return u, err
 }
@@ -126,9 +129,26 @@ func revertFile(ctx context.Context, w plan.World, u plan.Undo) error {
 		return fmt.Errorf("revert file %s: %w", u.Key, err)
 	}
 	h := w.Mutate(u.Host)
+	if err := stillOurs(ctx, h, u, before); err != nil {
+		return err
+	}
 	if !before.Existed {
 		return h.Remove(ctx, u.Key)
 	}
 	return h.WriteFiles(ctx, []host.File{{Path: u.Key, Content: u.Blob,
 		Attr: host.Attr{Mode: before.Mode, UID: before.UID, GID: before.GID}}})
+}
+
+// stillOurs refuses to take back a file that others have changed since.
+func stillOurs(ctx context.Context, h host.Reader, u plan.Undo, before fileUndo) error {
+	now, err := h.ReadFile(ctx, u.Key)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || before.Wrote == "":
+		return nil
+	case err != nil:
+		return fmt.Errorf("revert file %s: %w", u.Key, err)
+	case secret.NewBytes(now).Digest() == before.Wrote, before.Existed && bytes.Equal(now, u.Blob):
+		return nil
+	}
+	return fmt.Errorf("revert file %s: it was changed since, so it stays as it is", u.Key)
 }

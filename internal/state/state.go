@@ -118,7 +118,7 @@ func nextID(latest *Run, list string, now time.Time) string {
 			now = t.Add(time.Microsecond)
 		}
 	}
-	return now.Format(idTime) + "-" + list
+	return now.Format(idTime) + "-" + strings.ReplaceAll(list, " ", "-")
 }
 
 // Reopen opens the newest run for appending, nil when there is none.
@@ -196,6 +196,11 @@ func (r *Run) List() string {
 		}
 	}
 	return ""
+}
+
+// TakenBack reports whether the run was rolled back.
+func (r *Run) TakenBack() bool {
+	return slices.ContainsFunc(r.Entries, func(e Entry) bool { return e.Kind == RolledBack })
 }
 
 // Unfinished reports whether the run neither completed nor was rolled back.

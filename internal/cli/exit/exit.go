@@ -26,9 +26,9 @@ const (
 
 // Doc is the help topic.
 const Doc = `0    done, or nothing to do
-1    failed, nothing was changed
+1    failed, nothing was changed (a rollback may have taken back a part)
 2    wrong usage or configuration
-3    changes are pending (plan)
+3    kept for commands that report pending changes; none does yet
 4    a preflight check failed, nothing was changed
 5    another clusteradm is working on this machine
 6    stopped part-way: run the command again to go on, or clusteradm rollback

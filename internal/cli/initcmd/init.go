@@ -117,7 +117,7 @@ func run(ctx context.Context, s *session.Session, o *options, list []plan.Phase,
 	if err := prepared.ensure(); err != nil {
 		return err
 	}
-	p, err := plan.Build("init", list, prepared.input, skip)
+	p, err := plan.Build(listName(list, whole), list, prepared.input, skip)
 	if err != nil {
 		return &exit.UsageError{Err: err}
 	}
@@ -200,4 +200,17 @@ func command(s *session.Session, shown plan.Phase, path string, list ...plan.Pha
 	}
 	o.flags(cmd)
 	return cmd
+}
+
+// listName is what the journal and messages call the run: one of single phases
+// must not go on in, or be taken for, that of a whole init.
+func listName(list []plan.Phase, whole bool) string {
+	if whole {
+		return "init"
+	}
+	name := "init phase"
+	for _, phase := range list {
+		name += " " + phase.Name
+	}
+	return name
 }

@@ -108,12 +108,44 @@ func (p *prepared) ensure() error {
 			kubeconfigs = append(kubeconfigs, spec)
 		}
 	}
+	if err := p.serviceAccountStays(); err != nil {
+		return err
+	}
+	p.dropUnusableKubelet(kubeconfigs)
 	bundle, err := pki.Ensure(p.found, specs, kubeconfigs, in.Facts.Now)
 	if err != nil {
 		return err
 	}
 	in.PKI = bundle
 	return nil
+}
+
+// serviceAccountStays refuses to make new service account keys for a control
+// plane that runs: every token of the cluster was signed with the old ones.
+func (p *prepared) serviceAccountStays() error {
+	sa := p.found.ServiceAccount
+	_, running := p.input.HostFacts().Manifests[cluster.ManifestsDir+"/kube-apiserver.yaml"]
+	if !p.ours || !running || !sa.Private.Empty() || len(sa.Public) > 0 {
+		return nil
+	}
+	path := p.input.Cluster.PKI("sa.key")
+	return &pki.CheckError{Path: path, Problem: pki.Missing, Reason: "it signed the service account tokens of the running cluster",
+		Hint: "restore " + path + " and sa.pub from a backup"}
+}
+
+// dropUnusableKubelet has the kubelet's credentials made anew from the local CA
+// when its kubelet.conf refers to a certificate that is missing, expired or of
+// another node or cluster: the kubelet could not start with it, nor renew it.
+func (p *prepared) dropUnusableKubelet(kubeconfigs []pki.KubeconfigSpec) {
+	conf, err := pki.DecodeKubeconfig(p.found.Kubeconfigs[cluster.KubeletConf])
+	if err != nil || len(conf.Cert) > 0 {
+		return // absent, or embedded and checked by pki.Ensure
+	}
+	for _, k := range kubeconfigs {
+		if k.Path == cluster.KubeletConf && pki.UsableClient(k, p.input.HostFacts().PKI[cluster.KubeletClientPEM], p.found.Pairs["ca"].Cert, p.input.Facts.Now) != nil && !p.found.External("ca") {
+			delete(p.found.Kubeconfigs, cluster.KubeletConf)
+		}
+	}
 }
 
 // client talks to this node's own API server as the administrator whose

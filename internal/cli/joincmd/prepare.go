@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -56,7 +57,7 @@ func prepare(ctx context.Context, s *session.Session, join *config.Join) (*prepa
 	if err != nil {
 		return nil, err
 	}
-	joined := joined(f, join.Node, info.CA)
+	joined := joined(f, join.Node, info.CA, s.Now())
 	if !joined {
 		if err := nameFree(ctx, bootstrap, join.Node.Name); err != nil {
 			return nil, err
@@ -69,13 +70,13 @@ func prepare(ctx context.Context, s *session.Session, join *config.Join) (*prepa
 			BootstrapKubeconfig: pki.EncodeTokenKubeconfig(info.Server, info.CA, join.Discovery.TLSBootstrapToken),
 		},
 	}
-	return &prepared{input: in, ours: ours(f, join.CACertPath, info.CA, joined), client: asKubelet(s, join)}, nil
+	return &prepared{input: in, ours: ours(f, join.Node, join.CACertPath, info.CA, joined), client: asKubelet(s, join)}, nil
 }
 
 // ours reports that what is on the machine is of an earlier join to this
 // cluster, however far that came: there is something, and all of it has the
 // cluster's CA.
-func ours(f cluster.HostFacts, caPath string, ca []byte, joined bool) bool {
+func ours(f cluster.HostFacts, n cluster.Node, caPath string, ca []byte, joined bool) bool {
 	mine, err := pki.Pin(ca)
 	if err != nil {
 		return false
@@ -95,8 +96,14 @@ func ours(f cluster.HostFacts, caPath string, ca []byte, joined bool) bool {
 			return false
 		}
 	}
-	if !f.PKI[cluster.KubeletConf].Empty() && !joined {
-		return false
+	// The kubelet writes its kubelet.conf before it has a certificate, and keeps
+	// it when the certificate has expired.
+	if data := f.PKI[cluster.KubeletConf]; !data.Empty() && !joined {
+		conf, err := pki.DecodeKubeconfig(data)
+		client := f.PKI[cluster.KubeletClientPEM]
+		if err != nil || !same(conf.CA) || !client.Empty() && commonName(client.Reveal()) != "system:node:"+n.Name {
+			return false
+		}
 	}
 	return found > 0 || joined
 }
@@ -157,7 +164,7 @@ func clusterOf(ctx context.Context, r kube.Reader) (*cluster.Cluster, error) {
 
 // joined reports that the kubelet has a certificate for this node of this
 // cluster: then it needs no token.
-func joined(f cluster.HostFacts, n cluster.Node, ca []byte) bool {
+func joined(f cluster.HostFacts, n cluster.Node, ca []byte, now time.Time) bool {
 	conf, err := pki.DecodeKubeconfig(f.PKI[cluster.KubeletConf])
 	if err != nil {
 		return false
@@ -167,7 +174,8 @@ func joined(f cluster.HostFacts, n cluster.Node, ca []byte) bool {
 		return false
 	}
 	mine, err := pki.Pin(ca)
-	return err == nil && theirs == mine && commonName(f.PKI[cluster.KubeletClientPEM].Reveal()) == "system:node:"+n.Name
+	kubelet := pki.KubeconfigSpec{Client: pki.Spec{CommonName: "system:node:" + n.Name, Usages: []pki.Usage{pki.ClientAuth}}}
+	return err == nil && theirs == mine && pki.UsableClient(kubelet, f.PKI[cluster.KubeletClientPEM], ca, now) == nil
 }
 
 func commonName(data []byte) string {

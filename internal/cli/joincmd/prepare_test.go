@@ -32,6 +32,7 @@ func TestLeftoversOfAnEarlierJoinAreOurs(t *testing.T) {
 		return pki.EncodeTokenKubeconfig("https://192.0.2.1:6443", ca, secret.NewString("abcdef.0123456789abcdef"))
 	}
 	kubelet := pki.EncodeKubeletKubeconfig("kubernetes", "https://192.0.2.1:6443", "w1", mine)
+	others := pki.EncodeKubeletKubeconfig("kubernetes", "https://192.0.2.1:6443", "w1", other)
 	for name, c := range map[string]struct {
 		files  map[string]secret.Bytes
 		joined bool
@@ -42,10 +43,12 @@ func TestLeftoversOfAnEarlierJoinAreOurs(t *testing.T) {
 		"our ca and bootstrap":        {map[string]secret.Bytes{caPath: secret.NewBytes(mine), cluster.BootstrapKubeletConf: bootstrap(mine)}, false, true},
 		"another ca":                  {map[string]secret.Bytes{caPath: secret.NewBytes(other)}, false, false},
 		"our ca, another's bootstrap": {map[string]secret.Bytes{caPath: secret.NewBytes(mine), cluster.BootstrapKubeletConf: bootstrap(other)}, false, false},
-		"a kubelet.conf of another":   {map[string]secret.Bytes{caPath: secret.NewBytes(mine), cluster.KubeletConf: kubelet}, false, false},
-		"joined":                      {map[string]secret.Bytes{caPath: secret.NewBytes(mine), cluster.KubeletConf: kubelet}, true, true},
+		// Written by the kubelet before it has a certificate.
+		"our kubelet.conf, no certificate": {map[string]secret.Bytes{caPath: secret.NewBytes(mine), cluster.KubeletConf: kubelet}, false, true},
+		"a kubelet.conf of another":        {map[string]secret.Bytes{caPath: secret.NewBytes(mine), cluster.KubeletConf: others}, false, false},
+		"joined":                           {map[string]secret.Bytes{caPath: secret.NewBytes(mine), cluster.KubeletConf: kubelet}, true, true},
 	} {
-		if got := ours(cluster.HostFacts{PKI: c.files}, caPath, mine, c.joined); got != c.want {
+		if got := ours(cluster.HostFacts{PKI: c.files}, cluster.Node{Name: "w1"}, caPath, mine, c.joined); got != c.want {
 			t.Errorf("%s: ours is %t, want %t", name, got, c.want)
 		}
 	}

@@ -6,42 +6,70 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/engine"
+	"github.com/clusteradm/clusteradm/internal/state"
 	"github.com/clusteradm/clusteradm/internal/world"
 )
 
 // New returns the command.
 func New(s *session.Session) *cobra.Command {
-	return &cobra.Command{
+	o := &options{}
+	cmd := &cobra.Command{
 		Use:   "rollback",
 		Short: "Take back what the last run changed on this machine",
 		Long: `Take back what the last run changed on this machine, last change first.
 
-The way back of init and join ends where the kubelet first started: from there
-it is a reset. Content from before is kept on this machine for the last three
-runs, below /var/lib/clusteradm/runs.`,
-		Example: "  clusteradm rollback",
-		Args:    session.Args(cobra.NoArgs),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), s) },
+The way back of init and join ends at the kubelet's configuration, with which
+the kubelet starts: from there it is a reset. A run that completed has to be
+named. A file that others have changed since stays. Content from before is kept
+on this machine for the last three runs, below /var/lib/clusteradm/runs; only
+the last one can be taken back.`,
+		Example: `  clusteradm rollback --dry-run
+  clusteradm rollback`,
+		Args: session.Args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), s, o) },
 	}
+	cmd.Flags().StringVar(&o.run, "run", "", "name of the run, which one that completed needs")
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "say what would be taken back and change nothing")
+	return cmd
 }
 
-func run(ctx context.Context, s *session.Session) error {
-	release, err := s.Lock("rollback", false)
+type options struct {
+	run    string
+	dryRun bool
+}
+
+func run(ctx context.Context, s *session.Session, o *options) error {
+	release, err := s.Lock("rollback", o.dryRun)
 	if err != nil {
 		return err
 	}
 	defer release()
+	latest, err := s.Runs.Latest()
+	switch {
+	case err != nil:
+		return err
+	case latest == nil:
+		return errors.New("roll back: there is no run on this machine")
+	case latest.TakenBack():
+		return fmt.Errorf("roll back %s: it was taken back already", latest.ID)
+	case o.run != "" && o.run != latest.ID:
+		return &exit.UsageError{Err: fmt.Errorf("roll back %s: only the last run can be taken back, %s", o.run, latest.ID)}
+	case o.dryRun:
+		return show(s, latest)
+	case o.run == "" && !latest.Unfinished():
+		return &exit.UsageError{Err: fmt.Errorf("roll back %s: it completed, so it has to be named", latest.ID),
+			Help: "clusteradm rollback --dry-run; clusteradm rollback --run " + latest.ID}
+	}
 	journal, err := s.Runs.Reopen()
 	if err != nil {
 		return err
-	}
-	if journal == nil {
-		return errors.New("roll back: there is no run on this machine")
 	}
 	defer journal.Close()
 	e, done := s.Engine(noCluster())
@@ -55,6 +83,22 @@ func run(ctx context.Context, s *session.Session) error {
 		return err
 	}
 	return print(s, result)
+}
+
+// show says what a rollback of the run would take back.
+func show(s *session.Session, r *state.Run) error {
+	for _, entry := range slices.Backward(r.Entries) {
+		if entry.Kind != state.Intent {
+			continue
+		}
+		if entry.NoUndo != "" || entry.Undo == nil {
+			fmt.Fprintf(s.Streams.Out, "ends at  %s: %s\n", entry.Step, entry.NoUndo)
+			break
+		}
+		fmt.Fprintf(s.Streams.Out, "%-8s %s (%s %s)\n", "revert", entry.Step, entry.Verb, entry.Undo.Key)
+	}
+	_, err := fmt.Fprintf(s.Streams.Out, "run %s (%s); nothing was changed\n", r.ID, r.List())
+	return err
 }
 
 // noCluster is for what came before the kubelet's first start: to take it back
