@@ -73,11 +73,11 @@ func (u Unit) Diff(observed plan.Observed) plan.Change {
 	o := observed.(unitObserved)
 	switch {
 	case !o.active:
-		return plan.Change{Verb: plan.Create, Summary: "start " + u.Name}
+		return plan.Change{Verb: plan.Start, Summary: u.Name}
 	case o.later != "":
-		return plan.Change{Verb: plan.Restart, Summary: "restart " + u.Name + ": " + o.later + " changed after it was started"}
+		return plan.Change{Verb: plan.Restart, Summary: u.Name + ": " + o.later + " changed after it was started"}
 	case !o.enabled:
-		return plan.Change{Verb: plan.Update, Summary: "enable " + u.Name}
+		return plan.Change{Verb: plan.Update, Summary: u.Name + " is not enabled"}
 	}
 	return plan.Change{}
 }

@@ -72,9 +72,9 @@ func TestUnitState(t *testing.T) {
 		"active":                      {properties("enabled", "active", started), plan.None},
 		"not enabled":                 {properties("disabled", "active", started), plan.Update},
 		"enabled until the next boot": {properties("enabled-runtime", "active", started), plan.Update},
-		"never started":               {properties("enabled", "inactive", ""), plan.Create},
-		"failed":                      {properties("enabled", "failed", started), plan.Create},
-		"waiting for its restart":     {properties("enabled", "activating", started), plan.Create},
+		"never started":               {properties("enabled", "inactive", ""), plan.Start},
+		"failed":                      {properties("enabled", "failed", started), plan.Start},
+		"waiting for its restart":     {properties("enabled", "activating", started), plan.Start},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := systemd(t, c.output, now)

@@ -90,6 +90,7 @@ const (
 	Create  Verb = "create"
 	Update  Verb = "update"
 	Delete  Verb = "delete"
+	Start   Verb = "start"
 	Restart Verb = "restart"
 	Unknown Verb = "unknown" // cannot be told before an earlier step is done
 )

@@ -60,6 +60,9 @@ func (l *live) Emit(e event.Event) {
 		changed := l.changed[e.Phase]
 		delete(l.changed, e.Phase)
 		what := "already so"
+		if e.Elapsed >= redrawEvery {
+			what = "waited"
+		}
 		if changed > 0 {
 			what = fmt.Sprintf("%d changed", changed)
 		}

@@ -68,7 +68,9 @@ func past(verb string) string {
 	case "delete":
 		return "removed"
 	case "restart":
-		return "restarted:"
+		return "restarted"
+	case "start":
+		return "started"
 	case "revert":
 		return "took back"
 	}

@@ -27,7 +27,7 @@ func TestPlainLines(t *testing.T) {
 		"created":        {event.Event{Kind: event.StepFinished, Phase: "certs/ca", Verb: "create", Message: "file /x"}, "06:07:08 certs/ca: created file /x\n"},
 		"updated":        {event.Event{Kind: event.StepFinished, Phase: "certs/ca", Verb: "update", Message: "file /x"}, "06:07:08 certs/ca: updated file /x\n"},
 		"removed":        {event.Event{Kind: event.StepFinished, Phase: "a", Verb: "delete", Message: "file /x"}, "06:07:08 a: removed file /x\n"},
-		"restarted":      {event.Event{Kind: event.StepFinished, Phase: "a", Verb: "restart", Message: "kubelet"}, "06:07:08 a: restarted: kubelet\n"},
+		"restarted":      {event.Event{Kind: event.StepFinished, Phase: "a", Verb: "restart", Message: "kubelet"}, "06:07:08 a: restarted kubelet\n"},
 		"taken back":     {event.Event{Kind: event.StepFinished, Step: "certs/ca/x@h", Verb: "revert", Message: "/x"}, "06:07:08 certs/ca/x@h: took back /x\n"},
 		"failed":         {event.Event{Kind: event.StepFinished, Phase: "a", Step: "a/x@h", Error: "disk full"}, "06:07:08 a/x@h: failed: disk full\n"},
 		"waiting":        {event.Event{Kind: event.Waiting, Phase: "a", Message: "the API server"}, "06:07:08 a: waiting for the API server\n"},
@@ -154,7 +154,7 @@ func TestLive(t *testing.T) {
 	want := []string{
 		"✓ certs/ca                           1 changed        30ms",
 		"! warning: node is not Ready; hint: kubectl get node",
-		"✓ wait                               already so         3s",
+		"✓ wait                               waited             3s",
 		"✗ addon                              failed",
 		"  certs/ca/x@h: took back /x",
 	}
