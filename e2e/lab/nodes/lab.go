@@ -94,6 +94,9 @@ func Up(ctx context.Context, cfg Config) (_ *Lab, err error) {
 	if err := checkHost(); err != nil {
 		return nil, err
 	}
+	if err := raiseInotify(cfg.Logf); err != nil {
+		return nil, err
+	}
 	start := time.Now()
 	lab, err := claim(ctx, cfg)
 	if err != nil {
