@@ -238,7 +238,7 @@ func TestJoinKilled(t *testing.T) {
 	do(t)(c.Join(ctx, c.Lab.Node("w0")))
 	whole := time.Since(started)
 	p.add("uninterrupted: %s", whole.Round(10*time.Millisecond))
-	for i, k := range spread(min(kills, 5), whole, r) {
+	for i, k := range spread(min(kills, 5), whole*9/10, r) {
 		n := c.Lab.Node(fmt.Sprintf("w%d", i+1))
 		must(t, c.WriteJoinConfig(ctx, n, "/root/join.yaml"))
 		phase, alive, err := killed(ctx, n, k, clusters.Binary, "join", "--config", "/root/join.yaml")
