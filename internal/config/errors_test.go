@@ -136,6 +136,7 @@ func TestJoinErrors(t *testing.T) {
 		"not a join":     {initDoc, "0:0 : no document of kind JoinConfiguration\n0:0 discovery: bootstrapToken or file"},
 		"both":           {joinDoc + "discovery: {bootstrapToken: {}, file: {}}\n", "3:12 discovery: bootstrapToken and file cannot\n3:29 discovery.bootstrapToken.apiServerEndpoint: is required\n3:29 discovery.bootstrapToken.token: \n3:29 discovery.bootstrapToken.caCertHashes: is required\n3:39 discovery.file.kubeConfigPath: is required"},
 		"pin":            {joinDoc + "discovery: {bootstrapToken: {token: abcdef.0123456789abcdef, apiServerEndpoint: a, caCertHashes: [x]}}\n", "3:81 discovery.bootstrapToken.apiServerEndpoint: \"a\" is not host:port\n3:99 discovery.bootstrapToken.caCertHashes[0]: is not a CA key's hash"},
+		"no token":       {joinDoc + "discovery: {bootstrapToken: {apiServerEndpoint: '192.0.2.1:6443', unsafeSkipCAVerification: true}}\n", "3:29 discovery.bootstrapToken.token: is required"},
 		"plain URL":      {joinDoc + "discovery: {file: {kubeConfigPath: 'http://x'}, tlsBootstrapToken: x}\n", "3:36 discovery.file.kubeConfigPath: is a URL that\n3:68 discovery.tlsBootstrapToken: is not a bootstrap token"},
 		"CA path":        {joinDoc + "caCertPath: ca.pem\n" + discovered, "3:13 caCertPath: "},
 		"control plane":  {joinDoc + "controlPlane: {localAPIEndpoint: {advertiseAddress: ff02::1}, certificateKey: x}\n" + discovered, "3:53 controlPlane.localAPIEndpoint.advertiseAddress: \n3:79 controlPlane.certificateKey: "},

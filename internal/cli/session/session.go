@@ -28,6 +28,9 @@ import (
 	"github.com/clusteradm/clusteradm/preflight"
 )
 
+// version is set by the linker: make build.
+var version string
+
 // Build says what this binary is.
 type Build struct {
 	Version    string `json:"version"`
@@ -60,6 +63,9 @@ func System(streams ui.Streams) *Session {
 	build := Build{Version: "devel", Go: runtime.Version(), Kubernetes: config.DefaultKubernetesVersion}
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
 		build.Version = info.Main.Version
+	}
+	if version != "" {
+		build.Version = version
 	}
 	return &Session{
 		Streams: streams, Format: "text", Build: build,
