@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/cri"
+	"github.com/clusteradm/clusteradm/internal/etcd"
 	"github.com/clusteradm/clusteradm/internal/host"
 	"github.com/clusteradm/clusteradm/internal/kube"
 	"github.com/clusteradm/clusteradm/internal/secret"
@@ -19,6 +21,10 @@ import (
 // View is what an effect may look at. It has no way to change anything.
 type View interface {
 	Host(name string) host.Reader
+	// Runtime is the named host's container runtime.
+	Runtime(host string) cri.Reader
+	// Etcd is the etcd cluster as reached from the named host.
+	Etcd(host string) etcd.Reader
 	Kube() kube.Reader
 	// Probe asks an HTTP endpoint as if from the named host; nil means 2xx.
 	Probe(ctx context.Context, host string, p Probe) error
@@ -28,6 +34,8 @@ type View interface {
 type World interface {
 	View
 	Mutate(name string) host.Host
+	RuntimeWriter(host string) cri.Writer
+	EtcdWriter(host string) etcd.Writer
 	KubeWriter() kube.Writer
 }
 

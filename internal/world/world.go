@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/clusteradm/clusteradm/internal/cri"
+	"github.com/clusteradm/clusteradm/internal/etcd"
 	"github.com/clusteradm/clusteradm/internal/host"
 	"github.com/clusteradm/clusteradm/internal/kube"
 	"github.com/clusteradm/clusteradm/internal/plan"
@@ -34,33 +36,57 @@ type Client interface {
 	kube.Writer
 }
 
+// Parts are what a world is made of.
+type Parts struct {
+	Machine Machine
+	Kube    Client     // may be one that cannot connect yet: it reports so when asked
+	Runtime cri.Client // nil: none
+	Etcd    etcd.Client
+}
+
 // World is one machine and the cluster that it belongs to.
 type World struct {
-	machine Machine
-	client  Client
-	mu      sync.Mutex
-	probes  map[string]*http.Client // by CA
+	parts  Parts
+	mu     sync.Mutex
+	probes map[string]*http.Client // by CA
 }
 
 var _ plan.World = (*World)(nil)
 
-// New returns the world of one machine. client may be one that cannot connect
-// yet: it reports so when asked.
-func New(machine Machine, client Client) *World {
-	return &World{machine: machine, client: client, probes: map[string]*http.Client{}}
+// New returns the world of one machine.
+func New(p Parts) *World {
+	if p.Runtime == nil {
+		p.Runtime = cri.Unavailable{}
+	}
+	if p.Etcd == nil {
+		p.Etcd = etcd.Unavailable{}
+	}
+	return &World{parts: p, probes: map[string]*http.Client{}}
 }
 
 // Host implements plan.View.
-func (w *World) Host(string) host.Reader { return host.AsReader(w.machine) }
+func (w *World) Host(string) host.Reader { return host.AsReader(w.parts.Machine) }
+
+// Runtime implements plan.View.
+func (w *World) Runtime(string) cri.Reader { return w.parts.Runtime }
+
+// Etcd implements plan.View.
+func (w *World) Etcd(string) etcd.Reader { return w.parts.Etcd }
 
 // Kube implements plan.View.
-func (w *World) Kube() kube.Reader { return w.client }
+func (w *World) Kube() kube.Reader { return w.parts.Kube }
 
 // Mutate implements plan.World.
-func (w *World) Mutate(string) host.Host { return w.machine }
+func (w *World) Mutate(string) host.Host { return w.parts.Machine }
+
+// RuntimeWriter implements plan.World.
+func (w *World) RuntimeWriter(string) cri.Writer { return w.parts.Runtime }
+
+// EtcdWriter implements plan.World.
+func (w *World) EtcdWriter(string) etcd.Writer { return w.parts.Etcd }
 
 // KubeWriter implements plan.World.
-func (w *World) KubeWriter() kube.Writer { return w.client }
+func (w *World) KubeWriter() kube.Writer { return w.parts.Kube }
 
 // Probe implements plan.View.
 func (w *World) Probe(ctx context.Context, _ string, p plan.Probe) error {
@@ -103,7 +129,7 @@ func (w *World) prober(ca []byte) (*http.Client, error) {
 			return nil, errors.New("the certificate authority holds no certificate")
 		}
 	}
-	c := &http.Client{Transport: &http.Transport{TLSClientConfig: config, DialContext: w.machine.DialHost}}
+	c := &http.Client{Transport: &http.Transport{TLSClientConfig: config, DialContext: w.parts.Machine.DialHost}}
 	w.probes[string(ca)] = c
 	return c, nil
 }

@@ -80,7 +80,7 @@ func TestProbe(t *testing.T) {
 		"an unknown host":  {plan.Probe{URL: "https://127.0.0.1:0"}, "127.0.0.1:0"},
 		"with the ca once": {plan.Probe{URL: ok, CA: ca}, ""},
 	} {
-		w := world.New(newMachine(), nil)
+		w := world.New(world.Parts{Machine: newMachine()})
 		switch err := w.Probe(t.Context(), "cp1", c.probe); {
 		case c.says == "" && err != nil:
 			t.Errorf("%s: %v", name, err)
@@ -88,12 +88,12 @@ func TestProbe(t *testing.T) {
 			t.Errorf("%s: error is %v, want one that says %q", name, err, c.says)
 		}
 	}
-	if err := world.New(newMachine(), nil).Probe(t.Context(), "", plan.Probe{URL: closed.URL}); !errors.Is(err, syscall.ECONNREFUSED) {
+	if err := world.New(world.Parts{Machine: newMachine()}).Probe(t.Context(), "", plan.Probe{URL: closed.URL}); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("a refused connection cannot be told: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := world.New(newMachine(), nil).Probe(ctx, "", plan.Probe{URL: ok}); !errors.Is(err, context.Canceled) {
+	if err := world.New(world.Parts{Machine: newMachine()}).Probe(ctx, "", plan.Probe{URL: ok}); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: %v", err)
 	}
 }
@@ -102,7 +102,7 @@ func TestProbe(t *testing.T) {
 func TestProbesShareAConnection(t *testing.T) {
 	url, ca := serve(t, 200)
 	m := newMachine()
-	w := world.New(m, nil)
+	w := world.New(world.Parts{Machine: m})
 	for range 5 {
 		if err := w.Probe(t.Context(), "cp1", plan.Probe{URL: url, CA: ca}); err != nil {
 			t.Fatal(err)
@@ -116,7 +116,7 @@ func TestProbesShareAConnection(t *testing.T) {
 // What observes gets nothing that can change the machine.
 func TestHostIsForReading(t *testing.T) {
 	m := newMachine()
-	w := world.New(m, nil)
+	w := world.New(world.Parts{Machine: m})
 	if _, ok := w.Host("cp1").(host.Host); ok {
 		t.Error("a view can change the machine")
 	}

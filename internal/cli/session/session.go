@@ -169,7 +169,7 @@ func (s *Session) Narrator() (say func(event.Event), done func()) {
 func (s *Session) Engine(client world.Client) (*engine.Engine, func()) {
 	sink, done := s.Streams.Sink(s.Format)
 	return &engine.Engine{
-		World: world.New(s.Machine, client), Sink: sink, Now: s.Now,
+		World: world.New(world.Parts{Machine: s.Machine, Kube: client}), Sink: sink, Now: s.Now,
 		Begin: func(list string) (*state.Run, error) { return s.Runs.Begin(list, s.Now()) },
 	}, done
 }

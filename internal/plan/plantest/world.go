@@ -9,6 +9,10 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/clusteradm/clusteradm/internal/cri"
+	"github.com/clusteradm/clusteradm/internal/cri/critest"
+	"github.com/clusteradm/clusteradm/internal/etcd"
+	"github.com/clusteradm/clusteradm/internal/etcd/etcdtest"
 	"github.com/clusteradm/clusteradm/internal/host"
 	"github.com/clusteradm/clusteradm/internal/host/hosttest"
 	"github.com/clusteradm/clusteradm/internal/kube"
@@ -21,13 +25,16 @@ type World struct {
 	Machine *hosttest.Machine
 	Through host.Host // what mutations go through: Machine, or a decorator of it
 	Store   *kubetest.Store
+	// Containers is the machine's container runtime, EtcdCluster its etcd.
+	Containers  *critest.Runtime
+	EtcdCluster *etcdtest.Etcd
 }
 
 var _ plan.World = (*World)(nil)
 
 // New returns a world over m.
 func New(m *hosttest.Machine) *World {
-	return &World{Machine: m, Through: m, Store: kubetest.New()}
+	return &World{Machine: m, Through: m, Store: kubetest.New(), Containers: critest.New(), EtcdCluster: etcdtest.New()}
 }
 
 // Host implements plan.View.
@@ -41,6 +48,18 @@ func (w *World) Mutate(string) host.Host { return w.Through }
 
 // KubeWriter implements plan.World.
 func (w *World) KubeWriter() kube.Writer { return w.Store }
+
+// Runtime implements plan.View.
+func (w *World) Runtime(string) cri.Reader { return w.Containers }
+
+// RuntimeWriter implements plan.World.
+func (w *World) RuntimeWriter(string) cri.Writer { return w.Containers }
+
+// Etcd implements plan.View.
+func (w *World) Etcd(string) etcd.Reader { return w.EtcdCluster }
+
+// EtcdWriter implements plan.World.
+func (w *World) EtcdWriter(string) etcd.Writer { return w.EtcdCluster }
 
 // Probe implements plan.View: a component answers when the kubelet runs and
 // its manifest is whole.
