@@ -44,7 +44,7 @@ func (r Reason) Hint() string {
 	case ErrUntrusted:
 		return "something answers in place of the API server, or the endpoint is missing from the certificate: see apiServer.certSANs"
 	case ErrClock:
-		return "set this machine's clock, or renew the certificate: kubeadm certs renew"
+		return "set this machine's clock, or renew the certificate: clusteradm certs renew all"
 	case ErrChanged:
 		return "something changed cluster-info on its way, or it was being updated: try again"
 	}
