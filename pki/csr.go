@@ -36,7 +36,8 @@ func request(s Spec, key crypto.Signer) ([]byte, error) {
 // Requests makes what an external CA is asked with: for each certificate of a
 // control-plane node a key and a request beside the place of the certificate,
 // and for each kubeconfig, below confDir, the kubeconfig with its key and
-// without a certificate, and a request. kubeadm writes the same files.
+// without a certificate, and a request. kubeadm writes the same files, but the
+// CA's certificate, which is put into the kubeconfigs if it is there.
 //
 // A key that exists is used, and a request that is of it stays, so that an
 // interrupted run is gone on with. What has its certificate already is left
@@ -64,7 +65,7 @@ func Requests(files map[string]secret.Bytes, c *cluster.Cluster, n cluster.Node,
 
 // RequestFiles are the paths that Requests looks for in files.
 func RequestFiles(c *cluster.Cluster, n cluster.Node, confDir string) []string {
-	var paths []string
+	paths := []string{c.PKI("ca.crt")}
 	for _, s := range Tree(c, n) {
 		if !s.IsCA && !s.KeyOnly {
 			paths = append(paths, s.KeyPath(), s.CertPath(), s.requestPath())
@@ -113,7 +114,7 @@ func requestConf(files map[string]secret.Bytes, k KubeconfigSpec) ([]NamedFile, 
 		return nil, err
 	}
 	if !ok {
-		data = EncodeKubeconfig(k, nil, nil, keyPEM)
+		data = EncodeKubeconfig(k, files[Spec{Dir: k.Client.Dir, Base: k.Client.CABase}.CertPath()].Reveal(), nil, keyPEM)
 	}
 	return []NamedFile{{k.Path, data, 0o600}, {k.Path + ".csr", csr, 0o600}}, nil
 }

@@ -145,4 +145,3 @@ func InspectedFiles(c *cluster.Cluster) []string {
 	}
 	return append(append(paths, kubeconfigPaths()...), cluster.KubeletClientPEM, KubeletServerPEM, KubeletServerCrt)
 }
-

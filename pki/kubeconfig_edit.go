@@ -48,3 +48,9 @@ func named(d map[string]any, list, name, field string) map[string]any {
 	}
 	return nil
 }
+
+// EncodeUserToken returns the kubeconfig of k's user with a token in place of a
+// certificate.
+func EncodeUserToken(k KubeconfigSpec, caPEM []byte, token secret.String) secret.Bytes {
+	return encode(k.Cluster, k.Server, k.Client.CommonName, caPEM, userInfo{Token: token.Reveal()})
+}
