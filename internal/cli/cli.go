@@ -16,6 +16,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cli/kubeconfigcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/rollbackcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
+	"github.com/clusteradm/clusteradm/internal/cli/tokencmd"
 )
 
 // Main runs one command and returns its exit code.
@@ -59,7 +60,7 @@ goes on where it was.`,
 		return nil
 	}
 	session.Group(root)
-	root.AddCommand(initcmd.New(s), joincmd.New(s), rollbackcmd.New(s), version(s), exitCodes())
+	root.AddCommand(initcmd.New(s), joincmd.New(s), rollbackcmd.New(s), tokencmd.New(s), version(s), exitCodes())
 	root.AddCommand(certscmd.New(s), kubeconfigcmd.New(s))
 	furnish(root)
 	return root
