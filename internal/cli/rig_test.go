@@ -57,6 +57,7 @@ type rig struct {
 	state   string // directory of the runs and the lock
 	files   map[string]string
 	dial    func(addr string) (net.Conn, error)
+	clock   func() time.Time
 	// terminal has the commands narrate live.
 	terminal bool
 	stdin    string
@@ -80,7 +81,7 @@ func newRig(t *testing.T) *rig {
 	} {
 		m.Put(path, content, 0o444)
 	}
-	r := &rig{t: t, machine: m, store: kubetest.New(), state: t.TempDir(), files: map[string]string{"c.yaml": initConfig}}
+	r := &rig{t: t, machine: m, store: kubetest.New(), state: t.TempDir(), files: map[string]string{"c.yaml": initConfig}, clock: time.Now}
 	r.store.Down(true)
 	r.kubelet(nil)
 	r.serve()
