@@ -42,6 +42,7 @@ type Machine struct {
 	loaded    time.Time // last daemon-reload
 	listeners []Listener
 	programs  map[string]Program
+	network   network
 }
 
 var _ host.Host = (*Machine)(nil)
