@@ -98,22 +98,31 @@ func defaultNode(node *v1beta4.NodeRegistrationOptions, in Inputs, controlPlane 
 	if controlPlane && node.Taints == nil {
 		node.Taints = []corev1.Taint{{Key: controlPlaneTaint, Effect: corev1.TaintEffectNoSchedule}}
 	}
-	setDefault(&node.CRISocket, in.CRISocket)
-	setDefault(&node.CRISocket, defaultCRISocket)
-	if strings.HasPrefix(node.CRISocket, "/") {
-		node.CRISocket = "unix://" + node.CRISocket
-	}
+	defaultSocket(&node.CRISocket, in)
 	setDefault(&node.ImagePullPolicy, string(corev1.PullIfNotPresent))
 	if node.ImagePullSerial == nil {
 		serial := true
 		node.ImagePullSerial = &serial
 	}
-	var ignore []string
-	for _, name := range node.IgnorePreflightErrors {
-		ignore = append(ignore, strings.ToLower(name))
+	node.IgnorePreflightErrors = checkNames(node.IgnorePreflightErrors)
+}
+
+func defaultSocket(socket *string, in Inputs) {
+	setDefault(socket, in.CRISocket)
+	setDefault(socket, defaultCRISocket)
+	if strings.HasPrefix(*socket, "/") {
+		*socket = "unix://" + *socket
 	}
-	slices.Sort(ignore)
-	node.IgnorePreflightErrors = slices.Compact(ignore)
+}
+
+// checkNames makes names of checks comparable.
+func checkNames(names []string) []string {
+	var out []string
+	for _, name := range names {
+		out = append(out, strings.ToLower(name))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // defaultEndpoint takes the unspecified address for "choose one", as kubeadm.

@@ -50,15 +50,22 @@ func (c *checker) join(join *v1beta4.JoinConfiguration) {
 }
 
 func (f field) common(skip []string, patches *v1beta4.Patches, t *v1beta4.Timeouts) {
-	for i, phase := range skip {
-		if !matches(`^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*)?$`, phase) {
-			f.child("skipPhases").item(i).bad(strconv.Quote(phase)+" is not the name of a phase", "names are as in the help, such as addon/kube-proxy")
-		}
-	}
+	f.child("skipPhases").phases(skip)
 	if patches != nil && hasControl(patches.Directory) {
 		f.child("patches").child("directory").bad("has control characters", "")
 	}
-	timeouts := f.child("timeouts")
+	f.child("timeouts").timeouts(t)
+}
+
+func (f field) phases(skip []string) {
+	for i, phase := range skip {
+		if !matches(`^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*)?$`, phase) {
+			f.item(i).bad(strconv.Quote(phase)+" is not the name of a phase", "names are as in the help, such as addon/kube-proxy")
+		}
+	}
+}
+
+func (f field) timeouts(t *v1beta4.Timeouts) {
 	for _, bound := range []struct {
 		name  string
 		value time.Duration
@@ -72,7 +79,7 @@ func (f field) common(skip []string, patches *v1beta4.Patches, t *v1beta4.Timeou
 		{"upgradeManifests", t.UpgradeManifests.Duration},
 	} {
 		if bound.value <= 0 {
-			timeouts.child(bound.name).bad("must be more than zero", "")
+			f.child(bound.name).bad("must be more than zero", "")
 		}
 	}
 }
@@ -112,9 +119,7 @@ func (f field) node(node v1beta4.NodeRegistrationOptions) {
 	f.child("criSocket").socket(node.CRISocket)
 	f.child("imagePullPolicy").oneOf(node.ImagePullPolicy, string(corev1.PullAlways), string(corev1.PullIfNotPresent), string(corev1.PullNever))
 	f.child("kubeletExtraArgs").kubeletArgs(node.KubeletExtraArgs)
-	if all := node.IgnorePreflightErrors; len(all) > 1 && slices.Contains(all, "all") {
-		f.child("ignorePreflightErrors").bad("names single checks beside all", "")
-	}
+	f.child("ignorePreflightErrors").ignored(node.IgnorePreflightErrors)
 	seen := map[string]bool{}
 	for i, taint := range node.Taints {
 		t := f.child("taints").item(i)
@@ -125,6 +130,12 @@ func (f field) node(node v1beta4.NodeRegistrationOptions) {
 		} else {
 			seen[id] = true
 		}
+	}
+}
+
+func (f field) ignored(names []string) {
+	if len(names) > 1 && slices.Contains(names, "all") {
+		f.bad("names single checks beside all", "")
 	}
 }
 
