@@ -46,7 +46,7 @@ type rig struct {
 }
 
 // rigs has a machine for every list. A list without one fails TestCrashMatrix.
-var rigs = map[string]func(t *testing.T) *rig{"init": initRig, "join": joinRig}
+var rigs = map[string]func(t *testing.T) *rig{"init": initRig, "join": joinRig, "fix": fixRig}
 
 func TestCrashMatrix(t *testing.T) {
 	for name, list := range phases.Lists() {

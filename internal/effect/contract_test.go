@@ -99,7 +99,7 @@ func rows(t *testing.T) map[string]row {
 	shown.Content, shown.Shown = secret.NewBytes([]byte("a: 1\nb: 2\n")), true
 	empty := file(0o644)
 	empty.Content = secret.NewBytes(nil)
-	all := map[string]row{
+	table := map[string]row{
 		"await": {effect: effect.Await{What: "something"}, so: true},
 
 		"file, absent":           {effect: file(0o600)},
@@ -165,8 +165,9 @@ func rows(t *testing.T) map[string]row {
 		"token, any":            {effect: bootstrap("abcdef", canary, true), before: applied(bootstrap("fedcba", canary, false)), so: true},
 		"token, any, expired":   {effect: bootstrap("abcdef", canary, true), before: applied(expired(bootstrap("fedcba", canary, false)))},
 	}
-	maps.Copy(all, resetRows())
-	return all
+	maps.Copy(table, resetRows())
+	maps.Copy(table, kernelRows())
+	return table
 }
 
 // newWorld is a world as a row finds it, and the mutations of its machine.
