@@ -176,6 +176,7 @@ type Input struct {
 	Facts   cluster.Facts
 	PKI     *pki.Bundle
 	Join    Join
+	Reset   Reset
 }
 
 // HostFacts are the facts of the node that the list is for.
@@ -188,4 +189,15 @@ type Join struct {
 	BootstrapKubeconfig secret.Bytes
 	// Joined is true when the kubelet has a usable certificate of this cluster.
 	Joined bool
+}
+
+// Reset is what a reset was asked for and found.
+type Reset struct {
+	CertificatesDir string
+	CleanupTmpDir   bool
+	UnmountFlags    []string // in umount2's spelling
+	Remains         cluster.Remains
+	// KeepEtcdData leaves the data of a member that was not removed from its
+	// cluster, since the phase that does it is not part of the run.
+	KeepEtcdData bool
 }
