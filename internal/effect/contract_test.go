@@ -158,6 +158,10 @@ func rows(t *testing.T) map[string]row {
 		"node, there":        {effect: nodeState(), before: applied(nodeState()), so: true},
 		"node, nothing more": {effect: effect.NodeState{Name: "n1"}, before: stored(bareNode), so: true},
 
+		"image, absent": {effect: effect.Image{Host: "n1", Ref: "registry.k8s.io/pause:3.10.2"}},
+		"image, there": {effect: effect.Image{Host: "n1", Ref: "registry.k8s.io/pause:3.10.2"}, so: true,
+			before: func(_ *testing.T, w *world) { w.Containers.AddImage("registry.k8s.io/pause:3.10.2") }},
+
 		"token, absent":         {effect: bootstrap("abcdef", canary, false)},
 		"token, there":          {effect: bootstrap("abcdef", canary, false), before: applied(bootstrap("abcdef", canary, false)), so: true},
 		"token, another secret": {effect: bootstrap("abcdef", canary, false), before: applied(bootstrap("abcdef", "other-"+canary, false))},
@@ -331,6 +335,7 @@ func TestKeysTellThingsApart(t *testing.T) {
 			effect.Object{Object: kubetest.Object(t, "apiVersion: events.k8s.io/v1\nkind: Event\nmetadata: {name: x, namespace: a}")}},
 		{effect.NodeState{Name: "a"}, effect.NodeState{Name: "b"}},
 		{effect.Token{ID: "a"}, effect.Token{ID: "b"}},
+		{effect.Image{Ref: "a"}, effect.Image{Ref: "b"}},
 	}
 	for _, p := range pairs {
 		if p[0].Key() == p[1].Key() {

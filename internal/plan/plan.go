@@ -101,6 +101,7 @@ const (
 	Start   Verb = "start"
 	Restart Verb = "restart"
 	Stop    Verb = "stop"
+	Pull    Verb = "pull"
 	Unknown Verb = "unknown" // cannot be told before an earlier step is done
 )
 
@@ -153,6 +154,10 @@ const (
 type Group struct {
 	Mode  Mode
 	Steps []Step
+	// TryAll has every step tried, whatever fails before it: they do not depend
+	// on one another, and all that is wrong is told at once. Without it none is
+	// started after a failure.
+	TryAll bool
 }
 
 // Phase is a named part of a list. One literal gives execution, the `phase`
