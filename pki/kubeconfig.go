@@ -37,7 +37,13 @@ func EncodeKubeconfig(k KubeconfigSpec, caPEM, certPEM []byte, keyPEM secret.Byt
 // its certificate: bootstrap-kubelet.conf. The cluster is always called
 // kubernetes in it, as a joining kubeadm does not know the cluster's own name.
 func EncodeTokenKubeconfig(server string, caPEM []byte, token secret.String) secret.Bytes {
-	return encode("kubernetes", server, "tls-bootstrap-token-user", caPEM, userInfo{Token: token.Reveal()})
+	return encode("kubernetes", server, bootstrapUser, caPEM, userInfo{Token: token.Reveal()})
+}
+
+// EncodeBootstrapKubeconfig is EncodeTokenKubeconfig for who has a client
+// certificate, a token, or both, as a discovery file may bring them.
+func EncodeBootstrapKubeconfig(server string, caPEM, certPEM []byte, keyPEM secret.Bytes, token secret.String) secret.Bytes {
+	return encode("kubernetes", server, bootstrapUser, caPEM, userInfo{CertData: certPEM, KeyData: keyPEM.Reveal(), Token: token.Reveal()})
 }
 
 // EncodeKubeletKubeconfig returns a kubelet.conf that refers to the certificate
@@ -46,6 +52,8 @@ func EncodeKubeletKubeconfig(clusterName, server, node string, caPEM []byte) sec
 	return encode(clusterName, server, nodeUser(node), caPEM,
 		userInfo{Cert: cluster.KubeletClientPEM, Key: cluster.KubeletClientPEM})
 }
+
+const bootstrapUser = "tls-bootstrap-token-user"
 
 func encode(clusterName, server, user string, caPEM []byte, info userInfo) secret.Bytes {
 	context := user + "@" + clusterName

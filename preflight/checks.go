@@ -79,10 +79,14 @@ func memory(leastMB int64) Check {
 
 func swap() Check {
 	return Check{"Swap", func(s Subject) []Finding {
-		if len(s.Facts.Swaps) == 0 {
+		var devices []string
+		for _, swap := range s.Facts.Swaps {
+			devices = append(devices, swap.Device)
+		}
+		if len(devices) == 0 || !KubeletSettingsOf(s.Cluster).FailSwapOn {
 			return nil
 		}
-		return finding(Warning, "swapoff -a", "swap is on: %s; the kubelet does not start unless it is configured for swap", strings.Join(s.Facts.Swaps, ", "))
+		return finding(Warning, "swapoff -a", "swap is on: %s; the kubelet does not start unless it is configured for swap", strings.Join(devices, ", "))
 	}}
 }
 
@@ -131,9 +135,22 @@ func minor(version string) (int, bool) {
 	return major<<16 | minor, err == nil && n == 2
 }
 
+// ModuleCheck is the name of the check of a kernel module.
+func ModuleCheck(module string) string {
+	if module == "br_netfilter" {
+		return "BridgeNetfilter"
+	}
+	return "Module-" + module
+}
+
+// SysctlCheck is the name of the check of a sysctl.
+func SysctlCheck(name string) string {
+	return "FileContent-" + strings.ReplaceAll("/proc/sys/"+strings.ReplaceAll(name, ".", "/"), "/", "-")
+}
+
 func sysctl(name string) Check {
 	path := "/proc/sys/" + strings.ReplaceAll(name, ".", "/")
-	return Check{"FileContent-" + strings.ReplaceAll(path, "/", "-"), func(s Subject) []Finding {
+	return Check{SysctlCheck(name), func(s Subject) []Finding {
 		if strings.HasPrefix(s.Facts.Sysctl[name], "1") {
 			return nil
 		}

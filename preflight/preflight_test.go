@@ -61,14 +61,16 @@ func TestChecks(t *testing.T) {
 		level  preflight.Level
 		says   string
 	}{
-		"no root":                  {func(s *preflight.Subject) { s.Facts.EffectiveUID = 1000 }, initChecks, "IsPrivilegedUser", failure, "1000"},
-		"no root to join":          {func(s *preflight.Subject) { s.Facts.EffectiveUID = 1000 }, joinChecks, "IsPrivilegedUser", failure, "root"},
-		"unknown user":             {func(s *preflight.Subject) { s.Facts.EffectiveUID = -1 }, initChecks, "IsPrivilegedUser", failure, "-1"},
-		"one cpu":                  {func(s *preflight.Subject) { s.Facts.CPUs = 1 }, initChecks, "NumCPU", failure, "1 CPUs"},
-		"one cpu for a worker":     {func(s *preflight.Subject) { s.Facts.CPUs = 1 }, joinChecks, "", "", ""},
-		"little memory":            {func(s *preflight.Subject) { s.Facts.MemoryBytes = 1700<<20 - 1 }, initChecks, "Mem", failure, "1699 MB"},
-		"little for a worker":      {func(s *preflight.Subject) { s.Facts.MemoryBytes = 1 }, joinChecks, "", "", ""},
-		"swap":                     {func(s *preflight.Subject) { s.Facts.Swaps = []string{"/swap.img", "/dev/zram0"} }, initChecks, "Swap", warning, "/swap.img, /dev/zram0"},
+		"no root":              {func(s *preflight.Subject) { s.Facts.EffectiveUID = 1000 }, initChecks, "IsPrivilegedUser", failure, "1000"},
+		"no root to join":      {func(s *preflight.Subject) { s.Facts.EffectiveUID = 1000 }, joinChecks, "IsPrivilegedUser", failure, "root"},
+		"unknown user":         {func(s *preflight.Subject) { s.Facts.EffectiveUID = -1 }, initChecks, "IsPrivilegedUser", failure, "-1"},
+		"one cpu":              {func(s *preflight.Subject) { s.Facts.CPUs = 1 }, initChecks, "NumCPU", failure, "1 CPUs"},
+		"one cpu for a worker": {func(s *preflight.Subject) { s.Facts.CPUs = 1 }, joinChecks, "", "", ""},
+		"little memory":        {func(s *preflight.Subject) { s.Facts.MemoryBytes = 1700<<20 - 1 }, initChecks, "Mem", failure, "1699 MB"},
+		"little for a worker":  {func(s *preflight.Subject) { s.Facts.MemoryBytes = 1 }, joinChecks, "", "", ""},
+		"swap": {func(s *preflight.Subject) {
+			s.Facts.Swaps = []cluster.Swap{{Device: "/swap.img"}, {Device: "/dev/zram0"}}
+		}, initChecks, "Swap", warning, "/swap.img, /dev/zram0"},
 		"no uuid":                  {func(s *preflight.Subject) { s.Facts.ProductUUID = "" }, joinChecks, "ProductUUID", warning, "no product_uuid"},
 		"a vendor's uuid":          {func(s *preflight.Subject) { s.Facts.ProductUUID = "03000200-0400-0500-0006-000700080009" }, initChecks, "ProductUUID", warning, "vendor"},
 		"no kubelet":               {kubelet(""), joinChecks, "KubeletVersion", failure, "no kubelet"},
@@ -143,7 +145,7 @@ func TestChecks(t *testing.T) {
 
 func TestEverythingIsToldAtOnce(t *testing.T) {
 	s := good()
-	s.Facts = cluster.HostFacts{EffectiveUID: 1000, Swaps: []string{"/swap.img"}}
+	s.Facts = cluster.HostFacts{EffectiveUID: 1000, Swaps: []cluster.Swap{{Device: "/swap.img"}}}
 	findings, err := preflight.Run(initChecks(s), s, []string{"mem"})
 	var failed *preflight.FailedError
 	if !errors.As(err, &failed) {

@@ -12,8 +12,8 @@ import (
 	"github.com/clusteradm/clusteradm/pki"
 )
 
-// controlPlane is a rig on which init has run.
-func controlPlane(t *testing.T) *rig {
+// initialized is a rig on which init has run.
+func initialized(t *testing.T) *rig {
 	r := newRig(t)
 	r.run("init", "--config", "c.yaml").is(t, 0)
 	return r
@@ -30,7 +30,7 @@ func (r *rig) conf(path string) pki.Kubeconfig {
 }
 
 func TestCheckExpiration(t *testing.T) {
-	r := controlPlane(t)
+	r := initialized(t)
 	before := r.snapshot()
 	r.run("certs", "check-expiration").is(t, 0, "CERTIFICATE AUTHORITY   EXPIRES", "apiserver-etcd-client", "364d", "9y", "kubelet-client",
 		"kube-apiserver            192.0.2.10:6443", "the same", "!NO ANSWER!", "etcd: ask 127.0.0.1:2379 for its certificate")
@@ -67,7 +67,7 @@ func TestCheckExpiration(t *testing.T) {
 
 // It is most wanted when nothing works any more.
 func TestCheckExpirationOfWhatIsBroken(t *testing.T) {
-	r := controlPlane(t)
+	r := initialized(t)
 	r.store.Down(true)
 	r.kubelet(nil) // not started
 	r.machine.Put("/etc/kubernetes/pki/apiserver.crt", "junk", 0o644)
@@ -81,7 +81,7 @@ func TestCheckExpirationOfWhatIsBroken(t *testing.T) {
 }
 
 func TestRenewByName(t *testing.T) {
-	r := controlPlane(t)
+	r := initialized(t)
 	before, manifest := r.conf(cluster.AdminConf), r.snapshot()
 	r.run("certs", "renew", "admin.conf", "--dry-run").is(t, 0, "update   files/admin.conf@cp1", "certs renew admin.conf: 1 changes; nothing was changed")
 	if r.snapshot() != manifest {
@@ -104,7 +104,7 @@ func TestRenewByName(t *testing.T) {
 }
 
 func TestRenewRefuses(t *testing.T) {
-	r := controlPlane(t)
+	r := initialized(t)
 	r.run("certs", "renew").is(t, 2, "hint: clusteradm certs renew --help")
 	r.run("certs", "renew", "kubelet.conf").is(t, 2, "there is no such certificate", "apiserver-etcd-client")
 	r.run("certs", "renew", "all", "apiserver").is(t, 2, "all is all")
@@ -127,7 +127,7 @@ func TestRenewRefuses(t *testing.T) {
 // A renewal that stopped part-way goes on: what it has written stays, for an
 // hour. Here the container runtime does not answer.
 func TestRenewGoesOn(t *testing.T) {
-	r := controlPlane(t)
+	r := initialized(t)
 	r.run("certs", "renew", "all").is(t, 6, "run the same command again to go on")
 	first := r.conf(cluster.SchedulerConf)
 	r.run("certs", "renew", "all").is(t, 1, "container runtime does not answer")
@@ -151,7 +151,7 @@ func TestRenewGoesOn(t *testing.T) {
 
 // Taken back, the files are those of before.
 func TestRenewIsTakenBack(t *testing.T) {
-	r := controlPlane(t)
+	r := initialized(t)
 	before := r.snapshot()
 	r.run("certs", "renew", "all").is(t, 6)
 	if r.snapshot() == before {
@@ -164,7 +164,7 @@ func TestRenewIsTakenBack(t *testing.T) {
 }
 
 func TestKubeconfigUser(t *testing.T) {
-	r := controlPlane(t)
+	r := initialized(t)
 	before := r.snapshot()
 	out := r.run("kubeconfig", "user", "--client-name", "alice", "--org", "developers,testers", "--validity-period", "24h").is(t, 0).out
 	k, err := pki.DecodeKubeconfig(secret.NewBytes([]byte(out)))

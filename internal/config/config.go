@@ -26,7 +26,7 @@ type Inputs struct {
 	Host           string     // how plans call the machine; the node name when empty
 	Hostname       string     // of the machine: the default node name
 	DefaultAddress netip.Addr // of the interface with the default route
-	CRISocket      string     // the one found on the machine, empty for containerd's
+	CRISockets     []string   // those found on the machine: with several one must be configured, with none it is containerd's
 	Now            time.Time  // tokens with a time of expiry are reckoned from it
 	Rand           io.Reader  // tokens are made from it
 	// ReadFile reads a pod network manifest. Nil refuses all.
@@ -63,12 +63,16 @@ type Discovery struct {
 	UnsafeSkipCAVerification bool
 	File                     string // path or https URL of a kubeconfig
 	TLSBootstrapToken        secret.String
+	// Wait is how long a cluster that is still to come is waited for: only
+	// where the documents say so, while kubeadm waits five minutes.
+	Wait time.Duration
 }
 
 // Load reads the configuration of init. Empty docs are all defaults. The error
 // is an Errors, unless no token could be made.
 func Load(docs []byte, in Inputs) (*Loaded, error) {
 	c := newChecker(docs)
+	c.sockets = in.CRISockets
 	given := c.decodeAll()
 	init, conf, addons := &given.init, &given.cluster, &given.addons
 	c.needOneOf(initKinds()...)
@@ -120,10 +124,12 @@ func initKinds() []string {
 // overrides.
 func LoadJoin(docs []byte, in Inputs) (*Join, error) {
 	c := newChecker(docs)
+	c.sockets = in.CRISockets
 	join := &c.decodeAll().join
 	c.needOneOf(v1beta4.JoinKind)
 
 	in.Overrides.join(c, join)
+	waits := join.Timeouts != nil && join.Timeouts.Discovery != nil
 	defaultJoin(join, in)
 	c.join(join)
 
@@ -134,6 +140,9 @@ func LoadJoin(docs []byte, in Inputs) (*Join, error) {
 	out := &Join{
 		Node: toNode(join.NodeRegistration, join.Patches, in), Discovery: toDiscovery(join.Discovery), CACertPath: join.CACertPath,
 		Timeouts: toTimeouts(join.Timeouts), SkipPhases: join.SkipPhases, DryRun: join.DryRun, Unused: unused,
+	}
+	if waits {
+		out.Discovery.Wait = out.Timeouts.Discovery
 	}
 	out.Node.Address, out.Node.BindPort = in.DefaultAddress, defaultBindPort
 	if cp := join.ControlPlane; cp != nil {

@@ -103,6 +103,8 @@ const (
 	Delete  Verb = "delete"
 	Start   Verb = "start"
 	Restart Verb = "restart"
+	Stop    Verb = "stop"
+	Pull    Verb = "pull"
 	Unknown Verb = "unknown" // cannot be told before an earlier step is done
 )
 
@@ -155,6 +157,10 @@ const (
 type Group struct {
 	Mode  Mode
 	Steps []Step
+	// TryAll has every step tried, whatever fails before it: they do not depend
+	// on one another, and all that is wrong is told at once. Without it none is
+	// started after a failure.
+	TryAll bool
 }
 
 // Phase is a named part of a list. One literal gives execution, the `phase`
@@ -179,6 +185,7 @@ type Input struct {
 	PKI     *pki.Bundle
 	Join    Join
 	Certs   Certs
+	Reset   Reset
 }
 
 // HostFacts are the facts of the node that the list is for.
@@ -202,4 +209,15 @@ type Certs struct {
 	KubeletClient, KubeletConf secret.Bytes
 	// Broken says that something had expired: the node is waited for.
 	Broken bool
+}
+
+// Reset is what a reset was asked for and found.
+type Reset struct {
+	CertificatesDir string
+	CleanupTmpDir   bool
+	UnmountFlags    []string // in umount2's spelling
+	Remains         cluster.Remains
+	// KeepEtcdData leaves the data of a member that was not removed from its
+	// cluster, since the phase that does it is not part of the run.
+	KeepEtcdData bool
 }

@@ -2,6 +2,8 @@ package hosttest
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +15,8 @@ type Unit struct {
 	Name    string // with its suffix, "kubelet.service"
 	Enabled bool
 	Active  bool
+	// Properties are further ones that systemctl show prints.
+	Properties map[string]string
 	// OnStart models what a start leaves behind. An error is a failed start.
 	OnStart func(*Machine) error
 }
@@ -118,6 +122,21 @@ func (m *Machine) show(cmd host.Cmd, args []string) (host.Result, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	var blocks []string
+	if suffix, ok := strings.CutPrefix(name, "*"); ok {
+		for _, each := range slices.Sorted(maps.Keys(m.units)) {
+			if strings.HasSuffix(each, suffix) {
+				blocks = append(blocks, m.properties(each, properties))
+			}
+		}
+	} else {
+		blocks = append(blocks, m.properties(name, properties))
+	}
+	return printed("%s", strings.Join(blocks, "\n"))
+}
+
+// properties are lines of a unit.
+func (m *Machine) properties(name string, asked []string) string {
 	u := m.units[name]
 	values := map[string]string{"LoadState": "not-found", "ActiveState": "inactive"}
 	if u != nil {
@@ -130,9 +149,13 @@ func (m *Machine) show(cmd host.Cmd, args []string) (host.Result, error) {
 			values["ExecMainStartTimestamp"] = u.started.UTC().Format("Mon 2006-01-02 15:04:05.000000 UTC")
 		}
 	}
+	if u != nil {
+		maps.Copy(values, u.Properties)
+	}
+	values["Id"] = name
 	var out strings.Builder
-	for _, p := range properties {
+	for _, p := range asked {
 		fmt.Fprintf(&out, "%s=%s\n", p, values[p])
 	}
-	return printed("%s", out.String())
+	return out.String()
 }
