@@ -149,6 +149,18 @@ func TestRenewGoesOn(t *testing.T) {
 	}
 }
 
+// With an external etcd its certificates are none of ours, also when only the
+// manifest of the API server tells.
+func TestRenewWithAnExternalEtcd(t *testing.T) {
+	r := initialized(t)
+	r.store.Down(true)
+	if err := r.machine.Remove(t.Context(), cluster.ManifestsDir+"/etcd.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	r.run("certs", "renew", "etcd-server").is(t, 1, "renew etcd-server: etcd is external", "configuration cannot be read")
+	r.run("certs", "renew", "admin.conf").is(t, 0, "renewed admin.conf")
+}
+
 // Taken back, the files are those of before.
 func TestRenewIsTakenBack(t *testing.T) {
 	r := initialized(t)

@@ -31,3 +31,20 @@ func TestAttributes(t *testing.T) {
 		t.Errorf("got %+v", f.Files)
 	}
 }
+
+func TestRuntimeEndpoint(t *testing.T) {
+	for path, content := range map[string]string{
+		cluster.KubeletInstance: "containerRuntimeEndpoint: unix:///run/crio.sock\n",
+		cluster.KubeletConfig:   "kind: KubeletConfiguration\ncontainerRuntimeEndpoint: unix:///run/crio.sock\n",
+		cluster.KubeletFlagsEnv: "KUBELET_KUBEADM_ARGS=\"--x --container-runtime-endpoint=unix:///run/crio.sock --y\"\n",
+	} {
+		m := hosttest.New("n1", hosttest.Options{})
+		if got := facts.RuntimeEndpoint(t.Context(), host.AsReader(m)); got != "" {
+			t.Errorf("of nothing: %q", got)
+		}
+		m.Put(path, content, 0o644)
+		if got := facts.RuntimeEndpoint(t.Context(), host.AsReader(m)); got != "unix:///run/crio.sock" {
+			t.Errorf("%s: %q", path, got)
+		}
+	}
+}

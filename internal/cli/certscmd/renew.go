@@ -111,9 +111,14 @@ func runRenew(ctx context.Context, s *session.Session, o *renewOptions, args []s
 }
 
 func prepareRenewal(ctx context.Context, s *session.Session, k *controlplane.Known, list string, all bool, args []string) (plan.Input, pki.Renewal, error) {
-	names := args
+	names, there := args, pki.Renewable(k.Cluster)
 	if all {
-		names = pki.Renewable(k.Cluster)
+		names = there
+	}
+	for _, name := range names {
+		if !slices.Contains(there, name) {
+			return plan.Input{}, pki.Renewal{}, &skippedError{pki.Skipped{Name: name, Reason: "etcd is external: its certificates are not this cluster's"}}
+		}
 	}
 	f, err := look(ctx, s, k)
 	if err != nil {
