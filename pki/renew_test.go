@@ -70,6 +70,25 @@ func without(specs []pki.KubeconfigSpec, path string) []pki.KubeconfigSpec {
 	return slices.DeleteFunc(specs, func(k pki.KubeconfigSpec) bool { return k.Path == path })
 }
 
+// How long it is valid the configuration says, and the authority at the most.
+func TestRenewedIsValidAsConfigured(t *testing.T) {
+	c, files := controlPlane(t)
+	for validity, cut := range map[time.Duration]bool{90 * 24 * time.Hour: false, 20 * 8760 * time.Hour: true} {
+		c.LeafValidity = validity
+		r, err := pki.Renew(files, c, []string{"apiserver", "front-proxy-client"}, never, later())
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := later().Add(validity)
+		if cut {
+			want = parse(t, files[dir+"ca.crt"].Reveal()).NotAfter
+		}
+		if got := parse(t, r.Files[1].Content.Reveal()).NotAfter; !got.Equal(want) || len(r.Cut) == 2 != cut {
+			t.Errorf("%s: ends %s, want %s; cut by %v", validity, got, want, r.Cut)
+		}
+	}
+}
+
 // What a crash between a key and its certificate leaves is repaired.
 func TestRenewRepairsAPairThatDoesNotMatch(t *testing.T) {
 	c, files := controlPlane(t)

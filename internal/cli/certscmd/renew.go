@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -95,6 +96,9 @@ func runRenew(ctx context.Context, s *session.Session, o *renewOptions, args []s
 	in, renewal, err := prepareRenewal(ctx, s, k, list, all, args)
 	if err != nil {
 		return err
+	}
+	for _, ca := range slices.Sorted(maps.Keys(renewal.Cut)) {
+		s.Warn(config.Errors{{Message: fmt.Sprintf("ca %s ends at %s, and with it what is renewed under it", ca, renewal.Cut[ca].UTC().Format(time.RFC3339))}}, nil)
 	}
 	p, err := plan.Build(list, phases.Renew(), in, nil)
 	if err != nil {
