@@ -10,7 +10,6 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/config"
-	"github.com/clusteradm/clusteradm/internal/facts"
 	"github.com/clusteradm/clusteradm/internal/kube/client"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/world"
@@ -33,7 +32,7 @@ func prepare(ctx context.Context, s *session.Session, l *config.Loaded, list []p
 		files = append(files, spec.KeyPath(), spec.CertPath(), spec.PublicPath())
 	}
 	names := phaseNames(list, "", skip)
-	f, err := facts.Gather(ctx, s.Machine, l.Cluster, files, slices.ContainsFunc(names, needsPrograms))
+	f, err := s.Facts(ctx, l.Cluster, l.Node, files, slices.ContainsFunc(names, needsPrograms))
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/config"
 	"github.com/clusteradm/clusteradm/internal/plan"
+	"github.com/clusteradm/clusteradm/internal/world"
 	"github.com/clusteradm/clusteradm/phases"
 	"github.com/clusteradm/clusteradm/preflight"
 )
@@ -98,10 +99,11 @@ func run(ctx context.Context, s *session.Session, o *options) error {
 	if err != nil {
 		return &exit.UsageError{Err: err}
 	}
+	parts := world.Parts{Kube: client, Runtime: s.Runtime(in.Node.CRISocket)}
 	if join.DryRun {
-		return s.DryRun(ctx, client, p)
+		return s.DryRun(ctx, parts, p)
 	}
-	if _, err := s.Apply(ctx, client, p); err != nil {
+	if _, err := s.Apply(ctx, parts, p); err != nil {
 		return err
 	}
 	if s.Format == "json" {

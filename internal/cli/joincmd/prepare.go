@@ -19,7 +19,6 @@ import (
 	"github.com/clusteradm/clusteradm/internal/config"
 	"github.com/clusteradm/clusteradm/internal/discovery"
 	"github.com/clusteradm/clusteradm/internal/event"
-	"github.com/clusteradm/clusteradm/internal/facts"
 	"github.com/clusteradm/clusteradm/internal/kube"
 	"github.com/clusteradm/clusteradm/internal/kube/client"
 	"github.com/clusteradm/clusteradm/internal/plan"
@@ -53,7 +52,7 @@ func prepare(ctx context.Context, s *session.Session, join *config.Join) (*prepa
 		return nil, err
 	}
 	c.Timeouts = join.Timeouts
-	f, err := facts.Gather(ctx, s.Machine, c, []string{join.CACertPath}, true)
+	f, err := s.Facts(ctx, c, join.Node, []string{join.CACertPath}, true)
 	if err != nil {
 		return nil, err
 	}

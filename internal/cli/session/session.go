@@ -20,6 +20,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/config"
 	"github.com/clusteradm/clusteradm/internal/engine"
 	"github.com/clusteradm/clusteradm/internal/event"
+	"github.com/clusteradm/clusteradm/internal/facts"
 	"github.com/clusteradm/clusteradm/internal/host/local"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/state"
@@ -89,23 +90,14 @@ func (s *Session) Inputs(ctx context.Context, o config.Overrides) config.Inputs 
 	return in
 }
 
-// sockets are where container runtimes listen, as kubeadm looks for them.
-var sockets = []string{"/var/run/containerd/containerd.sock", "/var/run/crio/crio.sock", "/var/run/cri-dockerd.sock"}
-
 // runtimeSocket is that of the only runtime on the machine; with several the
 // configuration must say which, and the default stays containerd's.
 func (s *Session) runtimeSocket(ctx context.Context) string {
-	found := ""
-	for _, socket := range sockets {
-		if _, err := s.Machine.Stat(ctx, socket); err != nil {
-			continue
-		}
-		if found != "" {
-			return ""
-		}
-		found = "unix://" + socket
+	found := facts.Sockets(ctx, s.Machine)
+	if len(found) != 1 {
+		return ""
 	}
-	return found
+	return "unix://" + found[0]
 }
 
 // Documents reads the configuration file, if there is one.
@@ -165,18 +157,20 @@ func (s *Session) Narrator() (say func(event.Event), done func()) {
 	}, done
 }
 
-// Engine returns the engine over this machine, and what must be called after.
-func (s *Session) Engine(client world.Client) (*engine.Engine, func()) {
+// Engine returns the engine over this machine and what else the parts name,
+// and what must be called after.
+func (s *Session) Engine(parts world.Parts) (*engine.Engine, func()) {
 	sink, done := s.Streams.Sink(s.Format)
+	parts.Machine = s.Machine
 	return &engine.Engine{
-		World: world.New(world.Parts{Machine: s.Machine, Kube: client}), Sink: sink, Now: s.Now,
+		World: world.New(parts), Sink: sink, Now: s.Now,
 		Begin: func(list string) (*state.Run, error) { return s.Runs.Begin(list, s.Now()) },
 	}, done
 }
 
 // DryRun prints what a plan would change.
-func (s *Session) DryRun(ctx context.Context, client world.Client, p *plan.Plan) error {
-	e, done := s.Engine(client)
+func (s *Session) DryRun(ctx context.Context, parts world.Parts, p *plan.Plan) error {
+	e, done := s.Engine(parts)
 	defer done()
 	changes, err := e.Plan(ctx, p)
 	if err != nil {
@@ -213,8 +207,8 @@ func (s *Session) DryRun(ctx context.Context, client world.Client, p *plan.Plan)
 // Apply carries a plan out. The caller holds the machine's lock since before
 // it gathered the facts: two runs that saw the same empty machine would make
 // two certificate authorities.
-func (s *Session) Apply(ctx context.Context, client world.Client, p *plan.Plan) (engine.Result, error) {
-	e, done := s.Engine(client)
+func (s *Session) Apply(ctx context.Context, parts world.Parts, p *plan.Plan) (engine.Result, error) {
+	e, done := s.Engine(parts)
 	defer done()
 	return e.Apply(ctx, p)
 }
