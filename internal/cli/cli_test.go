@@ -247,6 +247,9 @@ func TestPhases(t *testing.T) {
 	r.run("init", "--dry-run", "--config", "skip.yaml").is(t, 0)
 	r.run("init", "phase", "certs", "all", "--skip-phases", "bogus").is(t, 2, `skip phase "bogus": init has no such phase`)
 	r.run("init", "--skip-phases", "bogus").is(t, 2, `skip phase "bogus"`, "hint: clusteradm init phase --help")
+	join := []string{"192.0.2.99:6443", "--token", canary, "--discovery-token-unsafe-skip-ca-verification", "--skip-phases"}
+	r.run(append(append([]string{"join"}, join...), "bogus")...).is(t, 2, `skip phase "bogus": join has no such phase`, "hint: clusteradm join phase --help")
+	r.run(append(append([]string{"join", "phase", "kubelet-start"}, join...), "certs")...).is(t, 2, `skip phase "certs": join has no such phase`)
 }
 
 func TestUnusedDocumentsAreTold(t *testing.T) {

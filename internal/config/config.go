@@ -18,8 +18,6 @@ import (
 	"github.com/clusteradm/clusteradm/internal/config/v1alpha1"
 	"github.com/clusteradm/clusteradm/internal/config/v1beta4"
 	"github.com/clusteradm/clusteradm/internal/secret"
-	kubeproxy "k8s.io/kube-proxy/config/v1alpha1"
-	kubelet "k8s.io/kubelet/config/v1beta1"
 )
 
 // Inputs is what a configuration depends on besides its documents.
@@ -71,18 +69,9 @@ type Discovery struct {
 // is an Errors, unless no token could be made.
 func Load(docs []byte, in Inputs) (*Loaded, error) {
 	c := newChecker(docs)
-	init := &v1beta4.InitConfiguration{}
-	conf := &v1beta4.ClusterConfiguration{}
-	addons := &v1alpha1.Addons{}
-	kubeletConf := &kubelet.KubeletConfiguration{}
-	proxyConf := &kubeproxy.KubeProxyConfiguration{}
-	c.decode(v1beta4.InitKind, init)
-	c.decode(v1beta4.ClusterKind, conf)
-	c.decode(v1alpha1.AddonsKind, addons)
-	c.decode(kubeletKind, kubeletConf)
-	c.decode(kubeProxyKind, proxyConf)
-	c.decode(v1beta4.JoinKind, &v1beta4.JoinConfiguration{})
-	c.needOneOf(v1beta4.InitKind, v1beta4.ClusterKind, v1alpha1.AddonsKind, kubeletKind, kubeProxyKind)
+	given := c.decodeAll()
+	init, conf, addons := &given.init, &given.cluster, &given.addons
+	c.needOneOf(initKinds()...)
 
 	in.Overrides.init(c, init, conf, addons)
 	asked := map[string]bool{} // tokens given by their value
@@ -98,7 +87,7 @@ func Load(docs []byte, in Inputs) (*Loaded, error) {
 	c.cluster(conf)
 	c.placement(init, conf)
 
-	out := &Loaded{Unused: c.unused(v1beta4.JoinKind, v1beta4.ResetKind, v1beta4.UpgradeKind), DryRun: init.DryRun}
+	out := &Loaded{Unused: c.unusedBut(initKinds()...), DryRun: init.DryRun}
 	if err := c.result(); err != nil {
 		return nil, err
 	}
@@ -115,31 +104,30 @@ func Load(docs []byte, in Inputs) (*Loaded, error) {
 	out.Cluster.Timeouts = toTimeouts(init.Timeouts)
 	out.Cluster.SkipPhases = init.SkipPhases
 	out.Cluster.CertificateKey = secret.NewString(init.CertificateKey)
-	if err := c.components(out.Cluster, out.Node, kubeletConf, proxyConf); err != nil {
+	if err := c.components(out.Cluster, out.Node, &given.kubelet, &given.proxy); err != nil {
 		return nil, err
 	}
 	out.Warnings = c.warnings
 	return out, c.result()
 }
 
+// initKinds are the kinds that have a meaning for init.
+func initKinds() []string {
+	return []string{v1beta4.InitKind, v1beta4.ClusterKind, v1alpha1.AddonsKind, kubeletKind, kubeProxyKind}
+}
+
 // LoadJoin reads the configuration of join. Empty docs take all from the
 // overrides.
 func LoadJoin(docs []byte, in Inputs) (*Join, error) {
 	c := newChecker(docs)
-	join := &v1beta4.JoinConfiguration{}
-	c.decode(v1beta4.JoinKind, join)
-	c.decode(v1beta4.InitKind, &v1beta4.InitConfiguration{})
-	c.decode(v1beta4.ClusterKind, &v1beta4.ClusterConfiguration{})
-	c.decode(v1alpha1.AddonsKind, &v1alpha1.Addons{})
-	c.decode(kubeletKind, &kubelet.KubeletConfiguration{})
-	c.decode(kubeProxyKind, &kubeproxy.KubeProxyConfiguration{})
+	join := &c.decodeAll().join
 	c.needOneOf(v1beta4.JoinKind)
 
 	in.Overrides.join(c, join)
 	defaultJoin(join, in)
 	c.join(join)
 
-	unused := c.unused(v1beta4.InitKind, v1beta4.ClusterKind, v1beta4.ResetKind, v1beta4.UpgradeKind, v1alpha1.AddonsKind, kubeletKind, kubeProxyKind)
+	unused := c.unusedBut(v1beta4.JoinKind)
 	if err := c.result(); err != nil {
 		return nil, err
 	}

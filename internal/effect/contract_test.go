@@ -165,6 +165,7 @@ func rows(t *testing.T) map[string]row {
 		"token, any":            {effect: bootstrap("abcdef", canary, true), before: applied(bootstrap("fedcba", canary, false)), so: true},
 		"token, any, expired":   {effect: bootstrap("abcdef", canary, true), before: applied(expired(bootstrap("fedcba", canary, false)))},
 	}
+	maps.Copy(table, resetRows())
 	maps.Copy(table, kernelRows())
 	return table
 }

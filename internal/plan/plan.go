@@ -100,6 +100,7 @@ const (
 	Delete  Verb = "delete"
 	Start   Verb = "start"
 	Restart Verb = "restart"
+	Stop    Verb = "stop"
 	Unknown Verb = "unknown" // cannot be told before an earlier step is done
 )
 

@@ -23,6 +23,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/kube/client"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/secret"
+	"github.com/clusteradm/clusteradm/internal/token"
 	"github.com/clusteradm/clusteradm/internal/world"
 	"github.com/clusteradm/clusteradm/phases"
 	"github.com/clusteradm/clusteradm/pki"
@@ -122,7 +123,7 @@ func discover(ctx context.Context, s *session.Session, join *config.Join) (disco
 		}
 		return discovery.File(data)
 	}
-	id, tokenSecret, err := discovery.ParseToken(d.Token.Reveal())
+	id, tokenSecret, err := token.Parse(d.Token.Reveal())
 	if err != nil {
 		return discovery.Info{}, err
 	}

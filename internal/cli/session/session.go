@@ -128,12 +128,15 @@ func (s *Session) Warn(warnings config.Errors, unused []string) {
 	for _, w := range warnings {
 		hint := w.Hint
 		w.Hint = ""
-		s.warn(event.Event{Message: w.Error(), Hint: hint}, "")
+		s.Caution(event.Event{Message: w.Error(), Hint: hint})
 	}
 	for _, kind := range unused {
-		s.warn(event.Event{Message: kind + " is given and has no meaning here"}, "")
+		s.Caution(event.Event{Message: kind + " is given and has no meaning here"})
 	}
 }
+
+// Caution shows a warning that belongs to no plan.
+func (s *Session) Caution(e event.Event) { s.warn(e, "") }
 
 func (s *Session) warn(e event.Event, name string) {
 	e.Time, e.Kind = s.Now(), event.Warning

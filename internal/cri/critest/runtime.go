@@ -27,6 +27,9 @@ type Runtime struct {
 	// Restarted, when set, is called after a container was stopped, without a
 	// lock held: a kubelet would start another.
 	Restarted func(cri.Container)
+	removals  int
+	failAt    int
+	failWith  error
 }
 
 var _ cri.Client = (*Runtime)(nil)
@@ -42,6 +45,17 @@ func New() *Runtime {
 
 // Down makes the runtime not answer.
 func (r *Runtime) Down() { r.mu.Lock(); defer r.mu.Unlock(); r.up = false }
+
+// FailAt makes the k-th removal of a sandbox, and all after it, fail in its
+// place; 0 for none.
+func (r *Runtime) FailAt(k int, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.removals, r.failAt, r.failWith = 0, k, err
+}
+
+// Removals is how many sandboxes were to be removed.
+func (r *Runtime) Removals() int { r.mu.Lock(); defer r.mu.Unlock(); return r.removals }
 
 // AddSandbox adds or replaces a sandbox.
 func (r *Runtime) AddSandbox(s cri.Sandbox) { r.mu.Lock(); defer r.mu.Unlock(); r.sandboxes[s.ID] = s }
@@ -147,6 +161,9 @@ func (r *Runtime) StopContainer(ctx context.Context, id string, _ time.Duration)
 // RemoveSandbox implements cri.Writer.
 func (r *Runtime) RemoveSandbox(ctx context.Context, id string) error {
 	return r.ask(ctx, func() error {
+		if r.removals++; r.failAt > 0 && r.removals >= r.failAt {
+			return r.failWith
+		}
 		delete(r.sandboxes, id)
 		maps.DeleteFunc(r.containers, func(_ string, c cri.Container) bool { return c.SandboxID == id })
 		return nil

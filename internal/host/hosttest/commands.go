@@ -38,8 +38,15 @@ func (m *Machine) program(name string) (Program, error) {
 		return (*Machine).swapon, nil
 	case "uname":
 		return (*Machine).uname, nil
+	case "umount":
+		return (*Machine).umount, nil
+	case "ip":
+		return (*Machine).ip, nil
+	case "nft":
+		return (*Machine).nft, nil
+	default:
+		return m.firewallProgram(name)
 	}
-	return nil, nil
 }
 
 func (m *Machine) uname(cmd host.Cmd) (host.Result, error) {

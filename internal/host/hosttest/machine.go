@@ -42,6 +42,7 @@ type Machine struct {
 	loaded    time.Time // last daemon-reload
 	listeners []Listener
 	programs  map[string]Program
+	network   network
 	swaps     map[string]string // lines of /proc/swaps that were switched off
 }
 

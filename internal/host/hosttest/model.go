@@ -22,6 +22,7 @@ func (m *Machine) furnish() {
 	} {
 		m.mustPut("/proc/sys/"+key, value+"\n", 0o644)
 	}
+	m.mustPut(mountInfo, "1 0 0:1 / / rw - ext4 /dev/root rw\n", 0o444)
 	m.mustPut("/proc/filesystems", "nodev\tproc\n", 0o444)
 	m.mustPut("/proc/swaps", swapsHeader+"/swap.img file 4194304 0 -2\n", 0o444)
 }
