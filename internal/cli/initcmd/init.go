@@ -138,6 +138,15 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 	if loaded.DryRun {
 		return s.DryRun(ctx, parts, p)
 	}
+	if whole && prepared.ours {
+		// What cannot be planned, since the API server is down, is to be mended.
+		if changes, err := s.Plan(ctx, parts, p); err == nil && reconfigures(changes) {
+			return errors.Join(s.ShowPlan(p.Name, changes), &exit.PendingError{
+				Err:  errors.New("init: the control plane runs with other settings than these, and init does not change them"),
+				Help: "clusteradm init phase control-plane all --config FILE; clusteradm init phase upload-config all --config FILE",
+			})
+		}
+	}
 	if len(p.Groups) > 0 {
 		if _, err := s.Apply(ctx, parts, p); err != nil {
 			return err

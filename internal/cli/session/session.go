@@ -171,20 +171,30 @@ func (s *Session) Engine(parts world.Parts) (*engine.Engine, func()) {
 	}, done
 }
 
-// DryRun prints what a plan would change.
-func (s *Session) DryRun(ctx context.Context, parts world.Parts, p *plan.Plan) error {
+// Plan says what a plan would change.
+func (s *Session) Plan(ctx context.Context, parts world.Parts, p *plan.Plan) ([]engine.StepChange, error) {
 	e, done := s.Engine(parts)
 	defer done()
-	changes, err := e.Plan(ctx, p)
+	return e.Plan(ctx, p)
+}
+
+// DryRun prints what a plan would change.
+func (s *Session) DryRun(ctx context.Context, parts world.Parts, p *plan.Plan) error {
+	changes, err := s.Plan(ctx, parts, p)
 	if err != nil {
 		return err
 	}
+	return s.ShowPlan(p.Name, changes)
+}
+
+// ShowPlan prints changes that nobody made.
+func (s *Session) ShowPlan(list string, changes []engine.StepChange) error {
 	if s.Format == "json" {
 		return json.NewEncoder(s.Streams.Out).Encode(struct {
 			Kind    string              `json:"kind"`
 			List    string              `json:"list"`
 			Changes []engine.StepChange `json:"changes"`
-		}{"plan", p.Name, changes})
+		}{"plan", list, changes})
 	}
 	changing := 0
 	for _, c := range changes {
@@ -200,10 +210,10 @@ func (s *Session) DryRun(ctx context.Context, parts world.Parts, p *plan.Plan) e
 		}
 	}
 	if changing == 0 {
-		fmt.Fprintf(s.Streams.Out, "%s: nothing to change\n", p.Name)
+		fmt.Fprintf(s.Streams.Out, "%s: nothing to change\n", list)
 		return nil
 	}
-	fmt.Fprintf(s.Streams.Out, "%s: %d changes; nothing was changed\n", p.Name, changing)
+	fmt.Fprintf(s.Streams.Out, "%s: %d changes; nothing was changed\n", list, changing)
 	return nil
 }
 
