@@ -57,6 +57,15 @@ func (r *Runtime) FailAt(k int, err error) {
 // Removals is how many sandboxes were to be removed.
 func (r *Runtime) Removals() int { r.mu.Lock(); defer r.mu.Unlock(); return r.removals }
 
+// AddImage adds images.
+func (r *Runtime) AddImage(refs ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, ref := range refs {
+		r.images[ref] = true
+	}
+}
+
 // AddSandbox adds or replaces a sandbox.
 func (r *Runtime) AddSandbox(s cri.Sandbox) { r.mu.Lock(); defer r.mu.Unlock(); r.sandboxes[s.ID] = s }
 
