@@ -12,6 +12,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cli/initcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/joincmd"
+	"github.com/clusteradm/clusteradm/internal/cli/preflightcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/rollbackcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cli/tokencmd"
@@ -58,7 +59,7 @@ goes on where it was.`,
 		return nil
 	}
 	session.Group(root)
-	root.AddCommand(initcmd.New(s), joincmd.New(s), rollbackcmd.New(s), tokencmd.New(s), version(s), exitCodes())
+	root.AddCommand(initcmd.New(s), joincmd.New(s), rollbackcmd.New(s), tokencmd.New(s), preflightcmd.New(s), version(s), exitCodes(), preflightcmd.Topic())
 	furnish(root)
 	return root
 }

@@ -76,7 +76,7 @@ type Disk struct {
 
 // Leftover is something that an earlier cluster left.
 type Leftover struct {
-	What string // "pod network interface cni0"
+	What string // "network interface cni0"
 }
 
 // EtcdVersion is what one member of an external etcd answers.
@@ -87,3 +87,9 @@ func Programs() []string { return []string{"conntrack", "losetup", "mount", "cp"
 
 // Units are those that the checks ask systemd about.
 func Units() []string { return []string{"kubelet.service", "firewalld.service"} }
+
+// PodLinks begin the names of interfaces that pod networks and kube-proxy make.
+func PodLinks() []string {
+	return []string{"cni0", "flannel.", "flannel-", "cali", "vxlan.calico", "wireguard.cali", "cilium_", "lxc_health", "weave",
+		"kube-ipvs0", "kube-bridge", "nodelocaldns", "antrea-gw", "genev_sys", "ovn-k8s"}
+}

@@ -10,9 +10,6 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cri"
 )
 
-// podLinks begin the names of interfaces that pod networks and kube-proxy make.
-var podLinks = []string{"cni0", "flannel.", "flannel-", "cali", "vxlan.calico", "wireguard.cali", "cilium_", "lxc_health", "weave", "kube-ipvs0", "kube-bridge", "nodelocaldns", "antrea-gw", "genev_sys", "ovn-k8s"}
-
 // packaged begin the names of network configurations that packages bring and
 // that are no trace of a cluster.
 var packaged = []string{"100-crio-bridge", "200-loopback", "99-loopback", "87-podman", "11-crio", "."}
@@ -30,10 +27,10 @@ func (m *looker) leftoverFiles() {
 		}
 	}
 	if len(m.names(cluster.KubeletDir+"/pods")) > 0 {
-		m.left("pods of a kubelet in " + cluster.KubeletDir + "/pods")
+		m.left("a kubelet's pods in " + cluster.KubeletDir + "/pods")
 	}
 	for _, link := range m.names("/sys/class/net") {
-		if begins(link, podLinks) {
+		if begins(link, cluster.PodLinks()) {
 			m.left("network interface " + link)
 		}
 	}
@@ -80,7 +77,7 @@ func (m *looker) sandboxes(r cri.Reader) {
 		return // that it does not answer is a fact of its own
 	}
 	for _, s := range sandboxes {
-		m.left("pod " + s.Namespace + "/" + s.Name + " in the container runtime")
+		m.left("pod " + s.Namespace + "/" + s.Name)
 	}
 }
 
