@@ -19,6 +19,8 @@ import (
 
 	"github.com/clusteradm/clusteradm/internal/cli"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
+	"github.com/clusteradm/clusteradm/internal/cri/criserver"
+	"github.com/clusteradm/clusteradm/internal/cri/critest"
 	"github.com/clusteradm/clusteradm/internal/host/hosttest"
 	"github.com/clusteradm/clusteradm/internal/kube/kubetest"
 	"github.com/clusteradm/clusteradm/internal/state"
@@ -56,6 +58,8 @@ type rig struct {
 	store   *kubetest.Store
 	state   string // directory of the runs and the lock
 	files   map[string]string
+	runtime *critest.Runtime
+	socket  string // of the runtime
 	dial    func(addr string) (net.Conn, error)
 	// terminal has the commands narrate live.
 	terminal bool
@@ -69,19 +73,20 @@ type wired struct {
 	rig *rig
 }
 
-func (w wired) DialHost(_ context.Context, _, addr string) (net.Conn, error) { return w.rig.dial(addr) }
+func (w wired) DialHost(_ context.Context, network, addr string) (net.Conn, error) {
+	if network == "unix" {
+		return net.Dial("unix", w.rig.socket)
+	}
+	return w.rig.dial(addr)
+}
 
 func newRig(t *testing.T) *rig {
 	m := hosttest.New("cp1", hosttest.Options{Kubelet: "v1.36.3"})
-	for path, content := range map[string]string{
-		"/proc/sys/kernel/hostname": "cp1\n", "/sys/class/dmi/id/product_uuid": "4c4c4544-0042-3510-8053-b3c04f4d3132\n",
-		"/proc/cpuinfo": "processor : 0\nprocessor : 1\n", "/proc/meminfo": "MemTotal: 4194304 kB\n", "/proc/self/status": "Uid:\t0\t0\t0\t0\n",
-		"/proc/swaps": "Filename Type Size Used Priority\n", "/proc/sys/net/ipv4/ip_forward": "1\n", "/proc/sys/net/bridge/bridge-nf-call-iptables": "1\n",
-	} {
-		m.Put(path, content, 0o444)
-	}
+	m.Healthy()
 	r := &rig{t: t, machine: m, store: kubetest.New(), state: t.TempDir(), files: map[string]string{"c.yaml": initConfig}}
 	r.store.Down(true)
+	r.runtime = critest.New()
+	r.socket = criserver.Serve(t, &criserver.Server{Runtime: r.runtime})
 	r.kubelet(nil)
 	r.serve()
 	return r
