@@ -172,6 +172,8 @@ var readOnly = []query{
 	{words: []string{"ss", "-H", "-l", "-t", "-n", "-p"}}, // nothing more: -K would close sockets
 	{words: []string{"kubelet", "--version"}},
 	{words: []string{"uname", "-r"}},
+	{words: []string{"stat", "-f", "-c"}, more: true},
+	{words: []string{"getent", "ahosts"}, more: true},
 	{words: []string{"ip", "-j", "-d", "link", "show"}},
 	{words: []string{"iptables-save"}}, // nothing more: -t would make the table
 	{words: []string{"ip6tables-save"}},

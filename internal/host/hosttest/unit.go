@@ -110,12 +110,12 @@ func (m *Machine) control(verb string, u *unit) (host.Result, error) {
 // show prints the properties asked for, as --timestamp=us+utc has them.
 func (m *Machine) show(cmd host.Cmd, args []string) (host.Result, error) {
 	var properties []string
-	name := ""
+	var names []string
 	for _, arg := range args {
 		if list, ok := strings.CutPrefix(arg, "--property="); ok {
 			properties = strings.Split(list, ",")
 		} else if !strings.HasPrefix(arg, "-") {
-			name = arg
+			names = append(names, arg)
 		} else if arg != "--timestamp=us+utc" {
 			return host.Result{}, notUnderstood(cmd)
 		}
@@ -123,14 +123,17 @@ func (m *Machine) show(cmd host.Cmd, args []string) (host.Result, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var blocks []string
-	if suffix, ok := strings.CutPrefix(name, "*"); ok {
+	for _, name := range names {
+		suffix, pattern := strings.CutPrefix(name, "*")
+		if !pattern {
+			blocks = append(blocks, m.properties(name, properties))
+			continue
+		}
 		for _, each := range slices.Sorted(maps.Keys(m.units)) {
 			if strings.HasSuffix(each, suffix) {
 				blocks = append(blocks, m.properties(each, properties))
 			}
 		}
-	} else {
-		blocks = append(blocks, m.properties(name, properties))
 	}
 	return printed("%s", strings.Join(blocks, "\n"))
 }
