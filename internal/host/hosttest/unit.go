@@ -2,6 +2,7 @@ package hosttest
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,6 +16,10 @@ type Unit struct {
 	Active  bool
 	// OnStart models what a start leaves behind. An error is a failed start.
 	OnStart func(*Machine) error
+	// Failing has its process die after each start, this often so far, and Log
+	// is what it said.
+	Failing int
+	Log     string
 }
 
 type unit struct {
@@ -125,8 +130,12 @@ func (m *Machine) show(cmd host.Cmd, args []string) (host.Result, error) {
 		if u.Enabled {
 			values["UnitFileState"] = "enabled"
 		}
-		if u.Active {
-			values["ActiveState"] = "active"
+		values["Result"], values["SubState"], values["NRestarts"], values["ExecMainStatus"] = "success", "dead", "0", "0"
+		if u.Failing > 0 {
+			values["ActiveState"], values["SubState"], values["Result"], values["ExecMainStatus"] = "activating", "auto-restart", "exit-code", "1"
+			values["NRestarts"] = strconv.Itoa(u.Failing - 1)
+		} else if u.Active {
+			values["ActiveState"], values["SubState"] = "active", "running"
 			values["ExecMainStartTimestamp"] = u.started.UTC().Format("Mon 2006-01-02 15:04:05.000000 UTC")
 		}
 	}
@@ -135,4 +144,25 @@ func (m *Machine) show(cmd host.Cmd, args []string) (host.Result, error) {
 		fmt.Fprintf(&out, "%s=%s\n", p, values[p])
 	}
 	return printed("%s", out.String())
+}
+
+// Fail has the process of a unit die again, as often as is said since it was
+// started.
+func (m *Machine) Fail(name string, times int, log string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.units[name].Failing, m.units[name].Log = times, log
+}
+
+func (m *Machine) journalctl(cmd host.Cmd) (host.Result, error) {
+	name, ok := strings.CutPrefix(cmd.Args[len(cmd.Args)-1], "--unit=")
+	if !ok {
+		return host.Result{}, notUnderstood(cmd)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if u := m.units[name]; u != nil {
+		return printed("%s", u.Log)
+	}
+	return printed("-- No entries --\n")
 }
