@@ -19,6 +19,7 @@ type checker struct {
 	flags    map[string]string // by kind and path
 	errs     Errors
 	warnings Errors
+	sockets  []string // of container runtimes, found on the machine
 	// existing says that a cluster runs with this configuration: what would be
 	// unwise in a new one must not keep it from being joined, upgraded or
 	// rescued, so only what could do harm is refused.

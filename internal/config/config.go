@@ -26,7 +26,7 @@ type Inputs struct {
 	Host           string     // how plans call the machine; the node name when empty
 	Hostname       string     // of the machine: the default node name
 	DefaultAddress netip.Addr // of the interface with the default route
-	CRISocket      string     // the one found on the machine, empty for containerd's
+	CRISockets     []string   // those found on the machine: with several one must be configured, with none it is containerd's
 	Now            time.Time  // tokens with a time of expiry are reckoned from it
 	Rand           io.Reader  // tokens are made from it
 	// ReadFile reads a pod network manifest. Nil refuses all.
@@ -72,6 +72,7 @@ type Discovery struct {
 // is an Errors, unless no token could be made.
 func Load(docs []byte, in Inputs) (*Loaded, error) {
 	c := newChecker(docs)
+	c.sockets = in.CRISockets
 	given := c.decodeAll()
 	init, conf, addons := &given.init, &given.cluster, &given.addons
 	c.needOneOf(initKinds()...)
@@ -123,6 +124,7 @@ func initKinds() []string {
 // overrides.
 func LoadJoin(docs []byte, in Inputs) (*Join, error) {
 	c := newChecker(docs)
+	c.sockets = in.CRISockets
 	join := &c.decodeAll().join
 	c.needOneOf(v1beta4.JoinKind)
 

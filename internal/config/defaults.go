@@ -114,16 +114,22 @@ func defaultNode(node *v1beta4.NodeRegistrationOptions, in Inputs, controlPlane 
 	}
 	defaultSocket(&node.CRISocket, in)
 	setDefault(&node.ImagePullPolicy, string(corev1.PullIfNotPresent))
+	// kubeadm pulls one after the other; here that has to be asked for.
 	if node.ImagePullSerial == nil {
-		serial := true
-		node.ImagePullSerial = &serial
+		node.ImagePullSerial = new(bool)
 	}
 	node.IgnorePreflightErrors = checkNames(node.IgnorePreflightErrors)
 }
 
+// defaultSocket takes the only container runtime's on the machine. Of several
+// none is taken, for validation to say so.
 func defaultSocket(socket *string, in Inputs) {
-	setDefault(socket, in.CRISocket)
-	setDefault(socket, defaultCRISocket)
+	switch len(in.CRISockets) {
+	case 0:
+		setDefault(socket, defaultCRISocket)
+	case 1:
+		setDefault(socket, in.CRISockets[0])
+	}
 	if strings.HasPrefix(*socket, "/") {
 		*socket = "unix://" + *socket
 	}

@@ -23,6 +23,7 @@ type Reset struct {
 // LoadReset reads the configuration of reset. Empty docs are all defaults.
 func LoadReset(docs []byte, in Inputs) (*Reset, error) {
 	c := newChecker(docs)
+	c.sockets = in.CRISockets
 	reset := &c.decodeAll().reset
 	c.needOneOf(v1beta4.ResetKind)
 

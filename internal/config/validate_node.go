@@ -144,6 +144,10 @@ func (f field) ignored(names []string) {
 }
 
 func (f field) socket(value string) {
+	if value == "" && len(f.c.sockets) > 1 {
+		f.bad("is required: this machine has several container runtimes, on "+strings.Join(f.c.sockets, ", "), "--cri-socket=unix://"+f.c.sockets[0])
+		return
+	}
 	rest, ok := strings.CutPrefix(value, "unix://")
 	if !ok || hasControl(value) || strings.ContainsAny(value, " \"'\\") || !path.IsAbs(rest) || path.Clean(rest) != rest {
 		f.bad(strconv.Quote(value)+" is not a socket", "write it as "+defaultCRISocket)

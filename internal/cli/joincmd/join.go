@@ -130,12 +130,18 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 		if err := s.Preflight(preflight.Join(in.Node, in.Join.CACertPath), subject, in.Node.IgnorePreflight); err != nil {
 			return err
 		}
+		if !join.DryRun { // which shows them with all else
+			if err := s.PreflightImages(ctx, subject, in, some); err != nil {
+				return err
+			}
+			skip = append(skip, "preflight") // it is done
+		}
 	}
 	p, err := plan.Build(list(s).RunName(some, whole), some, in, skip)
 	if err != nil {
 		return &exit.UsageError{Err: err}
 	}
-	parts := world.Parts{Kube: client, Runtime: s.Runtime(in.Node.CRISocket)}
+	parts := world.Parts{Kube: client, Runtime: s.NodeRuntime(in.Node)}
 	if join.DryRun {
 		return s.DryRun(ctx, parts, p)
 	}
