@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/cri"
 	"github.com/clusteradm/clusteradm/internal/secret"
 	"github.com/clusteradm/clusteradm/pki"
 )
@@ -124,10 +125,41 @@ func TestRenewRefuses(t *testing.T) {
 	}
 }
 
+// What reads its certificate once is restarted, and nothing else.
+func TestRenewRestarts(t *testing.T) {
+	r := initialized(t)
+	add := func(name, id string) {
+		r.machine.Put("/run/clock", "", 0o600)
+		info, err := r.machine.Stat(t.Context(), "/run/clock")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.containers.AddContainer(cri.Container{ID: id, Name: name, Pod: name + "-cp1", Namespace: "kube-system", Running: true, Created: info.Changed})
+	}
+	var stopped []string
+	r.containers.Restarted = func(c cri.Container) {
+		stopped = append(stopped, c.Name)
+		add(c.Name, c.ID+" again")
+	}
+	for _, name := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler"} {
+		add(name, name)
+	}
+	r.run("certs", "renew", "scheduler.conf", "controller-manager.conf", "front-proxy-client", "--dry-run").is(t, 0,
+		"restart  kube-controller-manager/pod@cp1: kube-controller-manager: /etc/kubernetes/controller-manager.conf is to be changed")
+	if len(stopped) > 0 {
+		t.Errorf("a dry run stopped %v", stopped)
+	}
+	r.run("certs", "renew", "scheduler.conf", "controller-manager.conf", "front-proxy-client", "apiserver").is(t, 0, "renewed apiserver\n")
+	if got := strings.Join(stopped, " "); got != "kube-controller-manager kube-scheduler" {
+		t.Errorf("restarted: %s", got)
+	}
+}
+
 // A renewal that stopped part-way goes on: what it has written stays, for an
 // hour. Here the container runtime does not answer.
 func TestRenewGoesOn(t *testing.T) {
 	r := initialized(t)
+	r.containers.Down()
 	r.run("certs", "renew", "all").is(t, 6, "run the same command again to go on")
 	first := r.conf(cluster.SchedulerConf)
 	r.run("certs", "renew", "all").is(t, 1, "container runtime does not answer")
@@ -164,6 +196,7 @@ func TestRenewWithAnExternalEtcd(t *testing.T) {
 // Taken back, the files are those of before.
 func TestRenewIsTakenBack(t *testing.T) {
 	r := initialized(t)
+	r.containers.Down()
 	before := r.snapshot()
 	r.run("certs", "renew", "all").is(t, 6)
 	if r.snapshot() == before {
