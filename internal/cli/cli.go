@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +25,9 @@ import (
 func Main(ctx context.Context, args []string, s *session.Session) int {
 	root := New(s)
 	root.SetArgs(args)
+	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
+		completeValues(root) // costs start-up time, so only for who asks
+	}
 	err := root.ExecuteContext(ctx)
 	code := exit.Code(err)
 	if err != nil {
@@ -60,8 +64,11 @@ goes on where it was.`,
 		}
 		return nil
 	}
+	root.SetUsageFunc(usage)
+	root.SetHelpFunc(help)
 	session.Group(root)
-	root.AddCommand(configcmd.New(s), initcmd.New(s), joincmd.New(s), rollbackcmd.New(s), tokencmd.New(s), version(s), exitCodes())
+	root.AddCommand(configcmd.New(s), initcmd.New(s), joincmd.New(s), rollbackcmd.New(s), tokencmd.New(s), version(s))
+	root.AddCommand(topics()...)
 	root.AddCommand(certscmd.New(s), kubeconfigcmd.New(s))
 	furnish(root)
 	return root
@@ -111,8 +118,4 @@ func version(s *session.Session) *cobra.Command {
 			return err
 		},
 	}
-}
-
-func exitCodes() *cobra.Command {
-	return &cobra.Command{Use: "exit-codes", Short: "The exit codes and what they mean", Long: exit.Doc}
 }
