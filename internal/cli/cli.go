@@ -16,6 +16,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cli/initcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/joincmd"
 	"github.com/clusteradm/clusteradm/internal/cli/kubeconfigcmd"
+	"github.com/clusteradm/clusteradm/internal/cli/preflightcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/rollbackcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cli/tokencmd"
@@ -67,9 +68,11 @@ goes on where it was.`,
 	root.SetUsageFunc(usage)
 	root.SetHelpFunc(help)
 	session.Group(root)
-	root.AddCommand(configcmd.New(s), initcmd.New(s), joincmd.New(s), rollbackcmd.New(s), tokencmd.New(s), version(s))
+	root.AddCommand(
+		initcmd.New(s), joincmd.New(s), preflightcmd.New(s), certscmd.New(s), configcmd.New(s), kubeconfigcmd.New(s),
+		tokencmd.New(s), rollbackcmd.New(s), version(s), preflightcmd.Topic(),
+	)
 	root.AddCommand(topics()...)
-	root.AddCommand(certscmd.New(s), kubeconfigcmd.New(s))
 	furnish(root)
 	return root
 }

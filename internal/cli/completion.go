@@ -10,22 +10,24 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cli/phasecmd"
 	"github.com/clusteradm/clusteradm/internal/cri"
 	"github.com/clusteradm/clusteradm/phases"
+	"github.com/clusteradm/clusteradm/preflight"
 )
 
 // completeValues has the shell complete the values of flags, by their names: a flag
 // means the same wherever it is.
 func completeValues(cmd *cobra.Command) {
 	values := map[string]cobra.CompletionFunc{
-		"output":         oneOf("text", "json"),
-		"pod-network":    oneOfOrFile("flannel", "none"),
-		"usages":         listOf(func(*cobra.Command) []string { return []string{"signing", "authentication"} }),
-		"skip-phases":    listOf(phasesOf),
-		"cri-socket":     oneOfOrFile(cri.Sockets()...),
-		"config":         ending("yaml", "yml"),
-		"kubeconfig":     ending("conf", "yaml", "config"),
-		"discovery-file": ending("conf", "yaml", "config"),
-		"cert-dir":       directory,
-		"patches":        directory,
+		"output":                  oneOf("text", "json"),
+		"pod-network":             oneOfOrFile("flannel", "none"),
+		"usages":                  listOf(func(*cobra.Command) []string { return []string{"signing", "authentication"} }),
+		"skip-phases":             listOf(phasesOf),
+		"ignore-preflight-errors": listOf(checkNames),
+		"cri-socket":              oneOfOrFile(cri.Sockets()...),
+		"config":                  ending("yaml", "yml"),
+		"kubeconfig":              ending("conf", "yaml", "config"),
+		"discovery-file":          ending("conf", "yaml", "config"),
+		"cert-dir":                directory,
+		"patches":                 directory,
 	}
 	cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) { register(cmd, f, values) })
 	cmd.PersistentFlags().VisitAll(func(f *pflag.Flag) { register(cmd, f, values) })
@@ -70,6 +72,16 @@ func listOf(values func(*cobra.Command) []string) cobra.CompletionFunc {
 		}
 		return found, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 	}
+}
+
+// checkNames are what --ignore-preflight-errors knows. Of a family of names it
+// gives the beginning.
+func checkNames(*cobra.Command) []string {
+	names := []string{"all"}
+	for _, check := range preflight.Catalogue() {
+		names = append(names, strings.TrimSuffix(check.Name, "*"))
+	}
+	return names
 }
 
 // phasesOf are the phases of the command that a flag is of: "init", or that

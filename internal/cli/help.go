@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/clusteradm/clusteradm/internal/ui"
 )
 
 // helpWidth is what help is wrapped to: every terminal has it.
@@ -53,7 +55,7 @@ func help(cmd *cobra.Command, _ []string) {
 			fmt.Fprintln(out, line)
 			continue
 		}
-		for _, part := range wrap(line, helpWidth) {
+		for _, part := range ui.Wrap(line, helpWidth) {
 			fmt.Fprintln(out, part)
 		}
 	}
@@ -108,7 +110,7 @@ func flags(out io.Writer, title string, set *pflag.FlagSet) {
 			fmt.Fprintln(out, name)
 			name = ""
 		}
-		for _, line := range wrap(text, helpWidth-nameWidth-len("  ")) {
+		for _, line := range ui.Wrap(text, helpWidth-nameWidth-len("  ")) {
 			fmt.Fprintf(out, "%-*s  %s\n", nameWidth, name, line)
 			name = ""
 		}
@@ -128,7 +130,7 @@ func table(out io.Writer, title string, rows [][2]string) {
 	}
 	fmt.Fprintf(out, "\n%s:\n", title)
 	for _, row := range rows {
-		for i, line := range wrap(row[1], helpWidth-width-len("    ")) {
+		for i, line := range ui.Wrap(row[1], helpWidth-width-len("    ")) {
 			name := row[0]
 			if i > 0 {
 				name = ""
@@ -136,21 +138,4 @@ func table(out io.Writer, title string, rows [][2]string) {
 			fmt.Fprintf(out, "  %-*s  %s\n", width, name, line)
 		}
 	}
-}
-
-// wrap breaks a text at blanks into lines of at most width.
-func wrap(text string, width int) []string {
-	var lines []string
-	line := ""
-	for _, word := range strings.Fields(text) {
-		if line != "" && columns(line)+1+columns(word) > width {
-			lines = append(lines, line)
-			line = ""
-		}
-		if line != "" {
-			line += " "
-		}
-		line += word
-	}
-	return append(lines, line)
 }

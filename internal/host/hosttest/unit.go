@@ -2,6 +2,8 @@ package hosttest
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +16,8 @@ type Unit struct {
 	Name    string // with its suffix, "kubelet.service"
 	Enabled bool
 	Active  bool
+	// Properties are further ones that systemctl show prints.
+	Properties map[string]string
 	// OnStart models what a start leaves behind. An error is a failed start.
 	OnStart func(*Machine) error
 	// Failing has its process die after each start, this often so far, and Log
@@ -111,18 +115,36 @@ func (m *Machine) control(verb string, u *unit) (host.Result, error) {
 // show prints the properties asked for, as --timestamp=us+utc has them.
 func (m *Machine) show(cmd host.Cmd, args []string) (host.Result, error) {
 	var properties []string
-	name := ""
+	var names []string
 	for _, arg := range args {
 		if list, ok := strings.CutPrefix(arg, "--property="); ok {
 			properties = strings.Split(list, ",")
 		} else if !strings.HasPrefix(arg, "-") {
-			name = arg
+			names = append(names, arg)
 		} else if arg != "--timestamp=us+utc" {
 			return host.Result{}, notUnderstood(cmd)
 		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	var blocks []string
+	for _, name := range names {
+		suffix, pattern := strings.CutPrefix(name, "*")
+		if !pattern {
+			blocks = append(blocks, m.properties(name, properties))
+			continue
+		}
+		for _, each := range slices.Sorted(maps.Keys(m.units)) {
+			if strings.HasSuffix(each, suffix) {
+				blocks = append(blocks, m.properties(each, properties))
+			}
+		}
+	}
+	return printed("%s", strings.Join(blocks, "\n"))
+}
+
+// properties are lines of a unit.
+func (m *Machine) properties(name string, asked []string) string {
 	u := m.units[name]
 	values := map[string]string{"LoadState": "not-found", "ActiveState": "inactive"}
 	if u != nil {
@@ -139,11 +161,15 @@ func (m *Machine) show(cmd host.Cmd, args []string) (host.Result, error) {
 			values["ExecMainStartTimestamp"] = u.started.UTC().Format("Mon 2006-01-02 15:04:05.000000 UTC")
 		}
 	}
+	if u != nil {
+		maps.Copy(values, u.Properties)
+	}
+	values["Id"] = name
 	var out strings.Builder
-	for _, p := range properties {
+	for _, p := range asked {
 		fmt.Fprintf(&out, "%s=%s\n", p, values[p])
 	}
-	return printed("%s", out.String())
+	return out.String()
 }
 
 // Fail has the process of a unit die again, as often as is said since it was
