@@ -147,6 +147,17 @@ func TestInit(t *testing.T) {
 	})
 }
 
+// An address that swallows packets is looked for once, not once an object.
+func TestADryRunDoesNotWaitLong(t *testing.T) {
+	r := newRig(t)
+	r.swallow = "192.0.2.10:6443"
+	started := time.Now()
+	r.run("init", "--config", "c.yaml", "--dry-run").is(t, 0, "nothing was changed")
+	if took := time.Since(started); took > 5*time.Second {
+		t.Errorf("took %s", took)
+	}
+}
+
 // Errors repeat what they are about; a token they must not.
 // Init makes control planes and mends them; what one is configured to be it
 // does not change behind the back of whoever configured it.
