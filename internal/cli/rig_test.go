@@ -66,6 +66,7 @@ type rig struct {
 	// terminal has the commands narrate live.
 	terminal bool
 	stdin    string
+	swallow  string // an address that swallows packets
 	environ  []string
 }
 
@@ -75,7 +76,7 @@ type wired struct {
 	rig *rig
 }
 
-func (w wired) DialHost(_ context.Context, network, addr string) (net.Conn, error) {
+func (w wired) DialHost(ctx context.Context, network, addr string) (net.Conn, error) {
 	if network == "unix" {
 		if path, ok := w.rig.sockets[addr]; ok {
 			addr = path
@@ -83,6 +84,10 @@ func (w wired) DialHost(_ context.Context, network, addr string) (net.Conn, erro
 			addr = w.rig.sockets[""]
 		}
 		return net.Dial("unix", addr)
+	}
+	if addr == w.rig.swallow {
+		<-ctx.Done()
+		return nil, ctx.Err()
 	}
 	return w.rig.dial(addr)
 }
