@@ -196,7 +196,7 @@ func fileAvailable(path string) Check {
 		if !s.Facts.Exists(path) || s.Ours {
 			return nil
 		}
-		return finding(Error, "kubeadm reset", "%s exists and belongs to another cluster or node", path)
+		return finding(Error, "clusteradm reset", "%s exists and belongs to another cluster or node", path)
 	}}
 }
 
@@ -205,7 +205,7 @@ func emptyDir(path string) Check {
 		if f, ok := s.Facts.Files[path]; !ok || f.Empty || s.Ours {
 			return nil
 		}
-		return finding(Error, "kubeadm reset", "%s is not empty", path)
+		return finding(Error, "clusteradm reset   # or move away what is in it, if no cluster made it", "%s is not empty", path)
 	}}
 }
 
@@ -216,6 +216,6 @@ func foreign() Check {
 		if s.Ours || !s.Facts.Exists(cluster.KubeletConf) {
 			return nil
 		}
-		return finding(Error, "kubeadm reset", "%s is of another cluster, node name or address", cluster.KubeletConf)
+		return finding(Error, "clusteradm reset", "%s is of another cluster, node name or address", cluster.KubeletConf)
 	}}
 }

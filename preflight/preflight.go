@@ -23,6 +23,8 @@ type Subject struct {
 	// Ours reports that what is on the machine was made for this node of this
 	// cluster: its kubelet.conf has our CA, node name and address.
 	Ours bool
+	// Remains is what reset finds.
+	Remains cluster.Remains
 }
 
 // Level of a finding.

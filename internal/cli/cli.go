@@ -13,6 +13,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cli/initcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/joincmd"
+	"github.com/clusteradm/clusteradm/internal/cli/resetcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/rollbackcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cli/tokencmd"
@@ -59,7 +60,7 @@ goes on where it was.`,
 		return nil
 	}
 	session.Group(root)
-	root.AddCommand(configcmd.New(s), initcmd.New(s), joincmd.New(s), rollbackcmd.New(s), tokencmd.New(s), version(s), exitCodes())
+	root.AddCommand(configcmd.New(s), initcmd.New(s), joincmd.New(s), resetcmd.New(s), rollbackcmd.New(s), tokencmd.New(s), version(s), exitCodes())
 	furnish(root)
 	return root
 }

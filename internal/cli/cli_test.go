@@ -115,7 +115,7 @@ func TestInit(t *testing.T) {
 			t.Errorf("the dry run printed:\n%s", plan)
 		}
 		before := r.snapshot()
-		r.run("rollback", "--run", latestRun(plan)).is(t, 1, "error: roll back ", "kubeadm reset")
+		r.run("rollback", "--run", latestRun(plan)).is(t, 1, "error: roll back ", "clusteradm reset")
 		if diff := hosttest.Diff(before, r.snapshot()); diff != "" {
 			t.Errorf("a cluster that runs was changed:\n%s", diff)
 		}
