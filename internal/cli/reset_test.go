@@ -103,7 +103,7 @@ func TestResetWithoutItsEtcdPhaseKeepsTheData(t *testing.T) {
 	for _, args := range [][]string{{"reset", "--force", "--skip-phases", "remove-etcd-member"}, {"reset", "phase", "cleanup-node"}} {
 		r, _ := controlPlaneRig(t)
 		r.machine.Put("/var/lib/etcd/member/wal/0.wal", "data", 0o600)
-		r.run(args...).is(t, 0, "/var/lib/etcd/member")
+		r.run(args...).is(t, 0, "The data of etcd stay in /var/lib/etcd")
 		if data, _ := r.machine.Content("/var/lib/etcd/member/wal/0.wal"); data != "data" {
 			t.Errorf("%v: the data are %q", args, data)
 		}
