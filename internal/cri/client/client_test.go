@@ -137,6 +137,17 @@ func TestNoV1(t *testing.T) {
 	critest.RunUnavailable(t, c)
 }
 
+func TestSandboxImage(t *testing.T) {
+	for config, want := range map[string]string{
+		"": "", "{": "", "null": "", `{"sandboxImage":7}`: "", `{"snapshotter":"overlayfs"}`: "",
+		`{"sandboxImage":"registry.k8s.io/pause:3.9","containerd":{}}`: "registry.k8s.io/pause:3.9",
+	} {
+		if got := client.SandboxImage(config); got != want {
+			t.Errorf("%s says %q, want %q", config, got, want)
+		}
+	}
+}
+
 func TestNoSocket(t *testing.T) {
 	for _, socket := range []string{"", "tcp://127.0.0.1:1", "run/containerd.sock"} {
 		_, err := connect(t, socket).Info(t.Context())

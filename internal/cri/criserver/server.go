@@ -5,6 +5,7 @@ package criserver
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"path/filepath"
@@ -88,7 +89,8 @@ func (s *service) Version(ctx context.Context, _ *runtime.VersionRequest) (*runt
 
 func (s *service) Status(ctx context.Context, _ *runtime.StatusRequest) (*runtime.StatusResponse, error) {
 	about, err := s.Runtime.Info(ctx)
-	return &runtime.StatusResponse{Status: &runtime.RuntimeStatus{Conditions: []*runtime.RuntimeCondition{
+	config, _ := json.Marshal(map[string]any{"sandboxImage": about.SandboxImage, "containerd": map[string]any{"snapshotter": "overlayfs"}})
+	return &runtime.StatusResponse{Info: map[string]string{"config": string(config)}, Status: &runtime.RuntimeStatus{Conditions: []*runtime.RuntimeCondition{
 		{Type: runtime.RuntimeReady, Status: about.Ready, Message: about.NotReady},
 		{Type: runtime.NetworkReady, Status: about.NetworkReady},
 		{Type: "ContainerdHasNoDeprecationWarnings", Status: false},
