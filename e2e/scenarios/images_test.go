@@ -188,11 +188,26 @@ type throughStdio struct{ *nodes.Node }
 func (n throughStdio) DialHost(ctx context.Context, _, path string) (net.Conn, error) {
 	ours, theirs := net.Pipe()
 	cmd := n.Command(context.WithoutCancel(ctx), "socat", "-", "UNIX-CONNECT:"+path)
-	cmd.Stdin, cmd.Stdout = theirs, theirs
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	go func() { _ = cmd.Wait(); theirs.Close() }() // ends when ours is closed
+	go func() { // ends when ours is closed
+		_, _ = io.Copy(stdin, theirs)
+		stdin.Close()
+	}()
+	go func() { // ends when the socket is
+		_, _ = io.Copy(theirs, stdout)
+		theirs.Close()
+		_ = cmd.Wait()
+	}()
 	return ours, nil
 }
 

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -47,7 +48,7 @@ func (s *Session) PullImages(ctx context.Context, in plan.Input, phase plan.Phas
 	e.Sink, e.Begin = sink, nil
 	_, err = e.Apply(ctx, p)
 	if cause := ctx.Err(); cause != nil {
-		return nil, err
+		return nil, fmt.Errorf("pull images: %w", cause) // nothing to go on with, nothing to roll back
 	}
 	failed := map[string]error{}
 	if stopped := (*engine.StoppedError)(nil); errors.As(err, &stopped) {
