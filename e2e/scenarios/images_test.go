@@ -48,6 +48,7 @@ func TestImages(t *testing.T) {
 
 	coredns := "registry.k8s.io/coredns/coredns:" + c.Versions.CoreDNSTag()
 	images := mirror(t, c, "registry.k8s.io")
+	must(t, runtime.Close()) // it was restarted
 	forget := func() { do(t)(clusters.Must(ctx, cp, "ctr", "-n", "k8s.io", "images", "rm", "--sync", coredns)) }
 	has := func(want bool) {
 		t.Helper()
@@ -142,7 +143,9 @@ func pods(t *testing.T, ctx context.Context, runtime cri.Client) {
 	sandboxes, err := runtime.Sandboxes(ctx)
 	must(t, err)
 	for _, pod := range []string{"etcd-cp1", "kube-apiserver-cp1", "kube-controller-manager-cp1", "kube-scheduler-cp1"} {
-		if !slices.ContainsFunc(sandboxes, func(s cri.Sandbox) bool { return s.Name == pod && s.Namespace == "kube-system" && s.Ready && s.UID != "" }) {
+		if !slices.ContainsFunc(sandboxes, func(s cri.Sandbox) bool {
+			return s.Name == pod && s.Namespace == "kube-system" && s.Ready && s.UID != ""
+		}) {
 			t.Errorf("no sandbox of %s in %+v", pod, sandboxes)
 		}
 	}

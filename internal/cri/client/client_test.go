@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/clusteradm/clusteradm/internal/cri"
 	"github.com/clusteradm/clusteradm/internal/cri/client"
 	"github.com/clusteradm/clusteradm/internal/cri/criserver"
@@ -126,6 +129,17 @@ func TestPullEndsWithItsContext(t *testing.T) {
 	err := c.PullImage(ctx, "registry.k8s.io/pause:3.10.2")
 	if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, cri.ErrUnavailable) {
 		t.Errorf("error is %v, want the context's", err)
+	}
+}
+
+// What a registry answered is no sign that the runtime is not there.
+func TestARegistryFails(t *testing.T) {
+	for _, code := range []codes.Code{codes.Unavailable, codes.DeadlineExceeded, codes.NotFound, codes.Unknown} {
+		c := connect(t, criserver.Serve(t, &criserver.Server{Runtime: critest.New(), Registry: status.Error(code, "registry r.example.com: 503")}))
+		err := c.PullImage(t.Context(), "r.example.com/a:1")
+		if err == nil || errors.Is(err, cri.ErrUnavailable) || !strings.Contains(err.Error(), "pull image r.example.com/a:1: ") || !strings.Contains(err.Error(), "503") {
+			t.Errorf("%s: %v", code, err)
+		}
 	}
 }
 

@@ -32,6 +32,8 @@ type Server struct {
 	NoV1 bool
 	// Silent is one that takes calls and does not answer.
 	Silent bool
+	// Registry is what becomes of every pull, if it is an error: a status.
+	Registry error
 
 	done chan struct{}
 }
@@ -202,5 +204,8 @@ func (s *images) ImageStatus(ctx context.Context, r *runtime.ImageStatusRequest)
 
 func (s *images) PullImage(ctx context.Context, r *runtime.PullImageRequest) (*runtime.PullImageResponse, error) {
 	ref := r.GetImage().GetImage()
+	if s.Registry != nil {
+		return nil, s.Registry
+	}
 	return &runtime.PullImageResponse{ImageRef: ref}, s.answer(s.Runtime.PullImage(ctx, ref))
 }
