@@ -52,7 +52,7 @@ func (s *Session) PullImages(ctx context.Context, in plan.Input, phase plan.Phas
 	}
 	failed := map[string]error{}
 	if stopped := (*engine.StoppedError)(nil); errors.As(err, &stopped) {
-		for _, f := range stopped.Failures() {
+		for _, f := range stopped.Failed {
 			failed[f.Step] = f.Err
 		}
 	}
