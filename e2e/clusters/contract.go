@@ -17,7 +17,8 @@ import (
 // and its runtime write whoever made the cluster, the data of etcd and of pods,
 // and what the scenarios put there.
 var contractTree = contract.Tree{
-	Roots: []string{"/etc", "/opt", "/root", "/usr/lib/systemd", "/usr/local", "/var/lib"},
+	Roots:  []string{"/etc", "/opt", "/root", "/usr/lib/systemd", "/usr/local", "/var/lib"},
+	Always: []string{"/etc/kubernetes", "/var/lib/kubelet"},
 	Skip: []string{"/root/contract", "/root/.kube", Binary, "/var/lib/systemd", "/var/lib/containerd", "/var/lib/dhcp",
 		"/var/lib/*/member/*/*", "/var/lib/kubelet/pods/*", "/var/lib/kubelet/plugins_registry/*", "/var/lib/calico"},
 	Opaque: []string{"/var/lib/kubelet/*_state", "/var/lib/kubelet/device-plugins/*"},

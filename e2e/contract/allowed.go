@@ -13,12 +13,13 @@ const Limit = 12
 type Allowance struct {
 	Where  string
 	Reason string
-	// Cases are the configurations that show it; none means every one.
-	Cases []string
+	// Only are the cases that show it, none means every one; Except those that
+	// do not.
+	Only, Except []string
 }
 
 func (a Allowance) applies(name string) bool {
-	return len(a.Cases) == 0 || slices.Contains(a.Cases, name)
+	return (len(a.Only) == 0 || slices.Contains(a.Only, name)) && !slices.Contains(a.Except, name)
 }
 
 // Judge holds the differences of each case against the table. What comes back
@@ -58,8 +59,11 @@ func Markdown(table []Allowance) string {
 	b.WriteString("| where | why | with |\n|---|---|---|\n")
 	for _, a := range table {
 		with := "every configuration"
-		if len(a.Cases) > 0 {
-			with = strings.Join(a.Cases, ", ")
+		if len(a.Only) > 0 {
+			with = strings.Join(a.Only, ", ")
+		}
+		if len(a.Except) > 0 {
+			with += ", not " + strings.Join(a.Except, ", ")
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", a.Where, a.Reason, with)
 	}

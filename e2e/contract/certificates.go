@@ -117,14 +117,15 @@ func (r *Run) describeCertificate(cert *x509.Certificate) any {
 		"usages": toList(usages), "extensions": toList(extensions), "isCA": cert.IsCA, "constraints": cert.BasicConstraintsValid,
 		"maxPathLen": fmt.Sprint(cert.MaxPathLen, cert.MaxPathLenZero), "version": cert.Version,
 		"key": algorithm(cert.PublicKey), "signature": cert.SignatureAlgorithm.String(), "same": toList(r.sameAs(cert)), "signedBy": toList(r.signers(cert)),
-		// From the run's start, in minutes: a run takes less than one until
-		// its last certificate.
-		"begins": r.minutes(cert.NotBefore), "ends": r.minutes(cert.NotAfter),
+		"begins": r.fromStart(cert.NotBefore), "ends": r.fromStart(cert.NotAfter),
 	}
 }
 
-func (r *Run) minutes(t time.Time) string {
-	return fmt.Sprintf("%.0f minutes after the start", math.Floor(t.Sub(r.Started).Minutes()))
+// fromStart is to five minutes: what a run takes, and a certificate's whole
+// seconds, do not count.
+func (r *Run) fromStart(t time.Time) string {
+	const step = 5 * time.Minute
+	return fmt.Sprintf("%d minutes after the start", int(math.Round(float64(t.Sub(r.Started))/float64(step)))*5)
 }
 
 // sameAs are the files that hold this very certificate.

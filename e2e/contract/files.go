@@ -17,6 +17,7 @@ import (
 // Tree is where files are looked for and what of them is not looked at.
 type Tree struct {
 	Roots  []string // directories
+	Always []string // of these, the ones where every file is compared, and not only what a run changed
 	Skip   []string // patterns of paths that are left out, with all below them
 	Opaque []string // patterns of files of which only the attributes are compared
 }
@@ -85,8 +86,16 @@ func look(file string, info fs.FileInfo) (entry, error) {
 	return e, nil
 }
 
-// Files adds to a snapshot all files that are there now and were not so
-// before, and those that have gone.
+// compared says whether a file is part of a snapshot: it is new or changed, or
+// it is where every file counts.
+func (t Tree) compared(place string, e entry, before State) bool {
+	return e != before[place] || slices.ContainsFunc(t.Always, func(dir string) bool {
+		return place == dir || strings.HasPrefix(place, dir+"/")
+	})
+}
+
+// Files adds to a snapshot the files that a run made or changed, those that it
+// removed, and all files of the directories where every one counts.
 func (r *Run) Files(s Snapshot, t Tree, root string, before State) error {
 	after, err := t.State(root)
 	if err != nil {
@@ -95,7 +104,7 @@ func (r *Run) Files(s Snapshot, t Tree, root string, before State) error {
 	contents := map[string][]byte{}
 	for _, place := range slices.Sorted(maps.Keys(after)) {
 		e := after[place]
-		if e == before[place] || e.attributes[0] != '-' || matches(t.Opaque, place) {
+		if !t.compared(place, e, before) || e.attributes[0] != '-' || matches(t.Opaque, place) {
 			continue
 		}
 		data, err := os.ReadFile(filepath.Join(root, place))
@@ -108,7 +117,7 @@ func (r *Run) Files(s Snapshot, t Tree, root string, before State) error {
 		}
 	}
 	for place, e := range after {
-		if e == before[place] {
+		if !t.compared(place, e, before) {
 			continue
 		}
 		thing := Thing{Attributes: r.text(e.attributes)}

@@ -1,9 +1,11 @@
 package contract
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -46,8 +48,8 @@ func (r *Run) place(o map[string]any) (string, bool) {
 	if o["kind"] == "Pod" && annotations["kubernetes.io/config.mirror"] == nil {
 		return "", false
 	}
-	if o["kind"] == "CertificateSigningRequest" && request.MatchString(name) {
-		name = "csr-NAME"
+	if spec, ok := o["spec"].(map[string]any); ok && o["kind"] == "CertificateSigningRequest" && request.MatchString(name) {
+		name = fmt.Sprintf("of %v for %v", spec["username"], spec["signerName"]) // its own is random
 		metadata["name"] = name
 	}
 	if namespace := metadata["namespace"]; namespace != nil {
@@ -77,6 +79,9 @@ func (r *Run) clean(o map[string]any) {
 	}
 	delete(o, "status")
 	data, _ := o["data"].(map[string]any)
+	if annotations, ok := metadata["annotations"].(map[string]any); ok && annotations[configHash] == checksum(data) {
+		annotations[configHash] = "that of the data"
+	}
 	switch o["kind"] {
 	case "Secret":
 		for key, v := range data {
@@ -109,6 +114,18 @@ func (r *Run) clean(o map[string]any) {
 			delete(spec, "extra")
 		}
 	}
+}
+
+// configHash is kubeadm's mark on a component's configuration that it generated
+// itself. The data may hold the node's address, so the hash itself can differ.
+const configHash = "kubeadm.kubernetes.io/component-config.hash"
+
+func checksum(data map[string]any) string {
+	hash := sha256.New()
+	for _, key := range slices.Sorted(maps.Keys(data)) {
+		fmt.Fprint(hash, data[key])
+	}
+	return fmt.Sprintf("sha256:%x", hash.Sum(nil))
 }
 
 // cleanNode leaves out what the node controller puts on and takes off with the

@@ -6,7 +6,7 @@ package scenarios
 // cluster.
 type contractCase struct {
 	name string
-	// documents are laid over contractBase; ADDRESS is the node's own.
+	// documents are laid over contractBase; __ADDRESS__ is the node's own.
 	documents string
 	// kubeadmOnly are laid over these for kubeadm alone.
 	kubeadmOnly string
@@ -29,19 +29,19 @@ kind: InitConfiguration
 bootstrapTokens:
 - token: abcdef.0123456789abcdef
 localAPIEndpoint:
-  advertiseAddress: ADDRESS
+  advertiseAddress: __ADDRESS__
 nodeRegistration:
   ignorePreflightErrors: [SystemVerification]
 ---
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
-kubernetesVersion: KUBERNETES
+kubernetesVersion: __KUBERNETES__
 encryptionAlgorithm: ECDSA-P256
 dns:
-  imageTag: COREDNS
+  imageTag: __COREDNS__
 etcd:
   local:
-    imageTag: ETCD
+    imageTag: __ETCD__
 `
 
 const contractComponents = `apiVersion: kubelet.config.k8s.io/v1beta1
@@ -61,7 +61,7 @@ kind: JoinConfiguration
 discovery:
   bootstrapToken:
     token: abcdef.0123456789abcdef
-    apiServerEndpoint: ADDRESS:6443
+    apiServerEndpoint: __ADDRESS__:6443
     unsafeSkipCAVerification: true
 nodeRegistration:
   ignorePreflightErrors: [SystemVerification]
@@ -115,7 +115,7 @@ kind: InitConfiguration
 nodeRegistration:
   kubeletExtraArgs:
   - {name: v, value: "3"}
-  - {name: node-ip, value: ADDRESS}
+  - {name: node-ip, value: __ADDRESS__}
   - {name: max-pods, value: "100"}
 `,
 }, {
@@ -232,7 +232,7 @@ done
 controlPlaneEndpoint: api.lab.example:6443
 clusterName: production
 `,
-	prepare: "echo ADDRESS api.lab.example >> /etc/hosts\n",
+	prepare: "echo __ADDRESS__ api.lab.example >> /etc/hosts\n",
 }, {
 	name: "validity",
 	documents: `kind: ClusterConfiguration
@@ -261,7 +261,7 @@ nodeRegistration:
   imagePullPolicy: Never
 bootstrapTokens:
 - {token: abcdef.0123456789abcdef, ttl: 0s, description: for ever}
-- {token: fedcba.fedcba9876543210, ttl: 2h0m0s, usages: [signing]}
+- {token: fedcba.fedcba9876543210, ttl: 2h0m0s, usages: [authentication]}
 `,
 }, {
 	name: "component-documents",
@@ -288,7 +288,7 @@ networking:
 kind: InitConfiguration
 nodeRegistration:
   kubeletExtraArgs:
-  - {name: node-ip, value: "ADDRESS,fd00:210::11"}
+  - {name: node-ip, value: "__ADDRESS__,fd00:210::11"}
 `,
-	prepare: "ip -6 addr add fd00:210::11/64 dev eth0 nodad\n",
+	prepare: "ip -6 addr add fd00:210::11/64 dev eth0 nodad\nsysctl -qw net.ipv6.conf.default.forwarding=1\n",
 }}

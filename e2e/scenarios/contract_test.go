@@ -54,9 +54,8 @@ func TestContract(t *testing.T) {
 				return
 			}
 			both(t, sides, func(s *side) error { return s.join(t.Context()) })
-			name := "join of a worker"
-			found[name] = compare(t, sides, name)
-			p.add("%s: %d differ as allowed", name, len(found[name]))
+			found[contract.WorkerJoin] = compare(t, sides, contract.WorkerJoin)
+			p.add("%s: %d differ as allowed", contract.WorkerJoin, len(found[contract.WorkerJoin]))
 		})
 	}
 	for _, wrong := range contract.Judge(contract.Allowed, found) {
@@ -127,7 +126,7 @@ func (s *side) init(ctx context.Context, tc contractCase, renew bool) error {
 		return err
 	}
 	if tc.prepare != "" {
-		script := "set -e\nCONFIG=" + contractConfig + "\n" + strings.ReplaceAll(tc.prepare, "ADDRESS", n.Address())
+		script := "set -e\nCONFIG=" + contractConfig + "\n" + strings.ReplaceAll(tc.prepare, "__ADDRESS__", n.Address())
 		if _, err := clusters.Must(ctx, n, "sh", "-c", script); err != nil {
 			return err
 		}
@@ -163,6 +162,6 @@ func (s *side) documents(n *nodes.Node, base string, overlays ...string) (string
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", s.program, err)
 	}
-	return strings.NewReplacer("ADDRESS", n.Address(), "KUBERNETES", s.c.Versions.Kubernetes,
-		"COREDNS", s.c.Versions.CoreDNSTag(), "ETCD", s.c.Versions.EtcdTag()).Replace(text), nil
+	return strings.NewReplacer("__ADDRESS__", n.Address(), "__KUBERNETES__", s.c.Versions.Kubernetes,
+		"__COREDNS__", s.c.Versions.CoreDNSTag(), "__ETCD__", s.c.Versions.EtcdTag()).Replace(text), nil
 }
