@@ -28,8 +28,7 @@ func nothing(name, short string, sub ...plan.Phase) plan.Phase {
 	return plan.Phase{Name: name, Short: short, Sub: sub}
 }
 
-// preflightPhase is carried out by the command before there is a plan, since
-// its checks look at what the plan would otherwise trip over.
-func preflightPhase(list string) plan.Phase {
-	return nothing("preflight", "Check the machine before "+list)
+func hidden(phase plan.Phase) plan.Phase {
+	phase.Hidden = true
+	return phase
 }

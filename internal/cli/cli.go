@@ -9,11 +9,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/clusteradm/clusteradm/internal/cli/certscmd"
+	"github.com/clusteradm/clusteradm/internal/cli/configcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cli/initcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/joincmd"
+	"github.com/clusteradm/clusteradm/internal/cli/kubeconfigcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/rollbackcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
+	"github.com/clusteradm/clusteradm/internal/cli/tokencmd"
 )
 
 // Main runs one command and returns its exit code.
@@ -57,7 +61,8 @@ goes on where it was.`,
 		return nil
 	}
 	session.Group(root)
-	root.AddCommand(initcmd.New(s), joincmd.New(s), rollbackcmd.New(s), version(s), exitCodes())
+	root.AddCommand(configcmd.New(s), initcmd.New(s), joincmd.New(s), rollbackcmd.New(s), tokencmd.New(s), version(s), exitCodes())
+	root.AddCommand(certscmd.New(s), kubeconfigcmd.New(s))
 	furnish(root)
 	return root
 }

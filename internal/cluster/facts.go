@@ -38,9 +38,26 @@ type HostFacts struct {
 	EffectiveUID    int
 	KubeletVersion  string
 	SystemdResolved bool
+	// Runtime is the container runtime, if it was asked for.
+	Runtime RuntimeFacts
 	// ProxyEnv is the HTTP proxy settings of the caller's environment, which
 	// the control plane's pods get too.
 	ProxyEnv []EnvVar
+}
+
+// RuntimeFacts is what is known of the container runtime.
+type RuntimeFacts struct {
+	Socket  string   // the one that was asked, as configured
+	Sockets []string // of the known ones, those that exist
+	Answers bool
+	Error   string // why it does not answer
+	Hint    string // a command that shows it
+	// What it says of itself; see cri.Info.
+	Name, Version, APIVersion string
+	Ready                     bool
+	NotReady                  string // why not
+	NetworkReady              bool
+	CgroupDriver              string // empty when it cannot tell
 }
 
 // FileFact is what is known of one path.
@@ -50,6 +67,10 @@ type FileFact struct {
 	Size    int64
 	Mode    uint32
 	Changed time.Time
+	// UID, GID and Target, of a link, are known of what was asked for by name:
+	// see facts.Attributes.
+	UID, GID int
+	Target   string
 }
 
 // Listener is one listening TCP port.

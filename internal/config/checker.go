@@ -2,7 +2,13 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/clusteradm/clusteradm/internal/config/v1alpha1"
+	"github.com/clusteradm/clusteradm/internal/config/v1beta4"
+	kubeproxy "k8s.io/kube-proxy/config/v1alpha1"
+	kubelet "k8s.io/kubelet/config/v1beta1"
 )
 
 // checker collects what is wrong with an input. It knows where in the
@@ -13,6 +19,7 @@ type checker struct {
 	flags    map[string]string // by kind and path
 	errs     Errors
 	warnings Errors
+	sockets  []string // of container runtimes, found on the machine
 	// existing says that a cluster runs with this configuration: what would be
 	// unwise in a new one must not keep it from being joined, upgraded or
 	// rescued, so only what could do harm is refused.
@@ -36,6 +43,30 @@ func (c *checker) decode(kind string, out any) {
 	}
 }
 
+// given is what the documents say, one value of every kind. What a command has
+// no use for is decoded too: a mistake in it is a mistake.
+type given struct {
+	init    v1beta4.InitConfiguration
+	cluster v1beta4.ClusterConfiguration
+	join    v1beta4.JoinConfiguration
+	reset   v1beta4.ResetConfiguration
+	addons  v1alpha1.Addons
+	kubelet kubelet.KubeletConfiguration
+	proxy   kubeproxy.KubeProxyConfiguration
+}
+
+func (c *checker) decodeAll() *given {
+	out := &given{}
+	c.decode(v1beta4.InitKind, &out.init)
+	c.decode(v1beta4.ClusterKind, &out.cluster)
+	c.decode(v1beta4.JoinKind, &out.join)
+	c.decode(v1beta4.ResetKind, &out.reset)
+	c.decode(v1alpha1.AddonsKind, &out.addons)
+	c.decode(kubeletKind, &out.kubelet)
+	c.decode(kubeProxyKind, &out.proxy)
+	return out
+}
+
 // needOneOf refuses a file that is about something else altogether.
 func (c *checker) needOneOf(kinds ...string) {
 	if c.count == 0 {
@@ -51,15 +82,15 @@ func (c *checker) needOneOf(kinds ...string) {
 	}
 }
 
-// unused lists those of the kinds that were given, in the order of the call.
-func (c *checker) unused(kinds ...string) []string {
-	var given []string
-	for _, kind := range kinds {
-		if c.docs[kind] != nil {
-			given = append(given, kind)
+// unusedBut lists the kinds that were given besides those that are used.
+func (c *checker) unusedBut(used ...string) []string {
+	var unused []string
+	for _, kind := range sortedKeys(c.docs) {
+		if !slices.Contains(used, kind) {
+			unused = append(unused, kind)
 		}
 	}
-	return given
+	return unused
 }
 
 func (c *checker) fromFlag(kind, path, flag string) { c.flags[kind+" "+path] = flag }

@@ -18,8 +18,6 @@ import (
 	"github.com/clusteradm/clusteradm/internal/config/v1alpha1"
 	"github.com/clusteradm/clusteradm/internal/config/v1beta4"
 	"github.com/clusteradm/clusteradm/internal/secret"
-	kubeproxy "k8s.io/kube-proxy/config/v1alpha1"
-	kubelet "k8s.io/kubelet/config/v1beta1"
 )
 
 // Inputs is what a configuration depends on besides its documents.
@@ -28,7 +26,7 @@ type Inputs struct {
 	Host           string     // how plans call the machine; the node name when empty
 	Hostname       string     // of the machine: the default node name
 	DefaultAddress netip.Addr // of the interface with the default route
-	CRISocket      string     // the one found on the machine, empty for containerd's
+	CRISockets     []string   // those found on the machine: with several one must be configured, with none it is containerd's
 	Now            time.Time  // tokens with a time of expiry are reckoned from it
 	Rand           io.Reader  // tokens are made from it
 	// ReadFile reads a pod network manifest. Nil refuses all.
@@ -65,24 +63,19 @@ type Discovery struct {
 	UnsafeSkipCAVerification bool
 	File                     string // path or https URL of a kubeconfig
 	TLSBootstrapToken        secret.String
+	// Wait is how long a cluster that is still to come is waited for: only
+	// where the documents say so, while kubeadm waits five minutes.
+	Wait time.Duration
 }
 
 // Load reads the configuration of init. Empty docs are all defaults. The error
 // is an Errors, unless no token could be made.
 func Load(docs []byte, in Inputs) (*Loaded, error) {
 	c := newChecker(docs)
-	init := &v1beta4.InitConfiguration{}
-	conf := &v1beta4.ClusterConfiguration{}
-	addons := &v1alpha1.Addons{}
-	kubeletConf := &kubelet.KubeletConfiguration{}
-	proxyConf := &kubeproxy.KubeProxyConfiguration{}
-	c.decode(v1beta4.InitKind, init)
-	c.decode(v1beta4.ClusterKind, conf)
-	c.decode(v1alpha1.AddonsKind, addons)
-	c.decode(kubeletKind, kubeletConf)
-	c.decode(kubeProxyKind, proxyConf)
-	c.decode(v1beta4.JoinKind, &v1beta4.JoinConfiguration{})
-	c.needOneOf(v1beta4.InitKind, v1beta4.ClusterKind, v1alpha1.AddonsKind, kubeletKind, kubeProxyKind)
+	c.sockets = in.CRISockets
+	given := c.decodeAll()
+	init, conf, addons := &given.init, &given.cluster, &given.addons
+	c.needOneOf(initKinds()...)
 
 	in.Overrides.init(c, init, conf, addons)
 	asked := map[string]bool{} // tokens given by their value
@@ -98,7 +91,7 @@ func Load(docs []byte, in Inputs) (*Loaded, error) {
 	c.cluster(conf)
 	c.placement(init, conf)
 
-	out := &Loaded{Unused: c.unused(v1beta4.JoinKind, v1beta4.ResetKind, v1beta4.UpgradeKind), DryRun: init.DryRun}
+	out := &Loaded{Unused: c.unusedBut(initKinds()...), DryRun: init.DryRun}
 	if err := c.result(); err != nil {
 		return nil, err
 	}
@@ -115,37 +108,41 @@ func Load(docs []byte, in Inputs) (*Loaded, error) {
 	out.Cluster.Timeouts = toTimeouts(init.Timeouts)
 	out.Cluster.SkipPhases = init.SkipPhases
 	out.Cluster.CertificateKey = secret.NewString(init.CertificateKey)
-	if err := c.components(out.Cluster, out.Node, kubeletConf, proxyConf); err != nil {
+	if err := c.components(out.Cluster, out.Node, &given.kubelet, &given.proxy); err != nil {
 		return nil, err
 	}
 	out.Warnings = c.warnings
 	return out, c.result()
 }
 
+// initKinds are the kinds that have a meaning for init.
+func initKinds() []string {
+	return []string{v1beta4.InitKind, v1beta4.ClusterKind, v1alpha1.AddonsKind, kubeletKind, kubeProxyKind}
+}
+
 // LoadJoin reads the configuration of join. Empty docs take all from the
 // overrides.
 func LoadJoin(docs []byte, in Inputs) (*Join, error) {
 	c := newChecker(docs)
-	join := &v1beta4.JoinConfiguration{}
-	c.decode(v1beta4.JoinKind, join)
-	c.decode(v1beta4.InitKind, &v1beta4.InitConfiguration{})
-	c.decode(v1beta4.ClusterKind, &v1beta4.ClusterConfiguration{})
-	c.decode(v1alpha1.AddonsKind, &v1alpha1.Addons{})
-	c.decode(kubeletKind, &kubelet.KubeletConfiguration{})
-	c.decode(kubeProxyKind, &kubeproxy.KubeProxyConfiguration{})
+	c.sockets = in.CRISockets
+	join := &c.decodeAll().join
 	c.needOneOf(v1beta4.JoinKind)
 
 	in.Overrides.join(c, join)
+	waits := join.Timeouts != nil && join.Timeouts.Discovery != nil
 	defaultJoin(join, in)
 	c.join(join)
 
-	unused := c.unused(v1beta4.InitKind, v1beta4.ClusterKind, v1beta4.ResetKind, v1beta4.UpgradeKind, v1alpha1.AddonsKind, kubeletKind, kubeProxyKind)
+	unused := c.unusedBut(v1beta4.JoinKind)
 	if err := c.result(); err != nil {
 		return nil, err
 	}
 	out := &Join{
 		Node: toNode(join.NodeRegistration, join.Patches, in), Discovery: toDiscovery(join.Discovery), CACertPath: join.CACertPath,
 		Timeouts: toTimeouts(join.Timeouts), SkipPhases: join.SkipPhases, DryRun: join.DryRun, Unused: unused,
+	}
+	if waits {
+		out.Discovery.Wait = out.Timeouts.Discovery
 	}
 	out.Node.Address, out.Node.BindPort = in.DefaultAddress, defaultBindPort
 	if cp := join.ControlPlane; cp != nil {

@@ -43,13 +43,23 @@ const (
 )
 
 func defaultInit(init *v1beta4.InitConfiguration, in Inputs) error {
+	if err := defaultTokens(init, in); err != nil {
+		return err
+	}
+	defaultNode(&init.NodeRegistration, in, true)
+	defaultEndpoint(&init.LocalAPIEndpoint, in)
+	init.Timeouts = defaultTimeouts(init.Timeouts)
+	return nil
+}
+
+func defaultTokens(init *v1beta4.InitConfiguration, in Inputs) error {
 	if len(init.BootstrapTokens) == 0 {
 		init.BootstrapTokens = []v1beta4.BootstrapToken{{Description: defaultTokenDescription}}
 	}
 	for i := range init.BootstrapTokens {
 		t := &init.BootstrapTokens[i]
 		if t.Token == "" {
-			token, err := newToken(in.Rand)
+			token, err := NewToken(in.Rand)
 			if err != nil {
 				return fmt.Errorf("make bootstrap token: %w", err)
 			}
@@ -67,9 +77,6 @@ func defaultInit(init *v1beta4.InitConfiguration, in Inputs) error {
 			t.Groups = []string{defaultTokenGroup}
 		}
 	}
-	defaultNode(&init.NodeRegistration, in, true)
-	defaultEndpoint(&init.LocalAPIEndpoint, in)
-	init.Timeouts = defaultTimeouts(init.Timeouts)
 	return nil
 }
 
@@ -92,28 +99,50 @@ func defaultJoin(join *v1beta4.JoinConfiguration, in Inputs) {
 }
 
 func defaultNode(node *v1beta4.NodeRegistrationOptions, in Inputs, controlPlane bool) {
+	// The kubelet registers under the name that its flag gives it, whatever else
+	// was said; certificates for another would be of no use.
+	for _, arg := range node.KubeletExtraArgs {
+		if arg.Name == "hostname-override" && arg.Value != "" {
+			node.Name = arg.Value
+		}
+	}
 	setDefault(&node.Name, in.Hostname)
 	node.Name = strings.ToLower(strings.TrimSpace(node.Name))
 	// Only an absent list takes the default: an empty one asks for no taint.
 	if controlPlane && node.Taints == nil {
 		node.Taints = []corev1.Taint{{Key: controlPlaneTaint, Effect: corev1.TaintEffectNoSchedule}}
 	}
-	setDefault(&node.CRISocket, in.CRISocket)
-	setDefault(&node.CRISocket, defaultCRISocket)
-	if strings.HasPrefix(node.CRISocket, "/") {
-		node.CRISocket = "unix://" + node.CRISocket
-	}
+	defaultSocket(&node.CRISocket, in)
 	setDefault(&node.ImagePullPolicy, string(corev1.PullIfNotPresent))
+	// kubeadm pulls one after the other; here that has to be asked for.
 	if node.ImagePullSerial == nil {
-		serial := true
-		node.ImagePullSerial = &serial
+		node.ImagePullSerial = new(bool)
 	}
-	var ignore []string
-	for _, name := range node.IgnorePreflightErrors {
-		ignore = append(ignore, strings.ToLower(name))
+	node.IgnorePreflightErrors = checkNames(node.IgnorePreflightErrors)
+}
+
+// defaultSocket takes the only container runtime's on the machine. Of several
+// none is taken, for validation to say so.
+func defaultSocket(socket *string, in Inputs) {
+	switch len(in.CRISockets) {
+	case 0:
+		setDefault(socket, defaultCRISocket)
+	case 1:
+		setDefault(socket, in.CRISockets[0])
 	}
-	slices.Sort(ignore)
-	node.IgnorePreflightErrors = slices.Compact(ignore)
+	if strings.HasPrefix(*socket, "/") {
+		*socket = "unix://" + *socket
+	}
+}
+
+// checkNames makes names of checks comparable.
+func checkNames(names []string) []string {
+	var out []string
+	for _, name := range names {
+		out = append(out, strings.ToLower(name))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // defaultEndpoint takes the unspecified address for "choose one", as kubeadm.
@@ -177,9 +206,9 @@ func defaultTimeouts(t *v1beta4.Timeouts) *v1beta4.Timeouts {
 	return t
 }
 
-// newToken makes a bootstrap token of 16 characters' secret from 36 letters
+// NewToken makes a bootstrap token of 16 characters' secret from 36 letters
 // and digits. Bytes that would make some letters likelier are thrown away.
-func newToken(random io.Reader) (string, error) {
+func NewToken(random io.Reader) (string, error) {
 	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
 	const even = 256 / len(letters) * len(letters)
 	if random == nil {

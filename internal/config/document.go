@@ -113,7 +113,7 @@ func (d *document) identify() bool {
 	}
 	want, known := versions[kind]
 	if !known {
-		d.bad("kind", kindAt, fmt.Sprintf("unknown kind %q", kind), "known are InitConfiguration, ClusterConfiguration, JoinConfiguration, KubeletConfiguration, KubeProxyConfiguration and Addons")
+		d.bad("kind", kindAt, fmt.Sprintf("unknown kind %q", kind), "known are InitConfiguration, ClusterConfiguration, JoinConfiguration, ResetConfiguration, UpgradeConfiguration, KubeletConfiguration, KubeProxyConfiguration and Addons")
 		return false
 	}
 	d.kind = kind

@@ -13,7 +13,10 @@ import (
 // Overrides are the flags that were given; a zero field was not. They go
 // before the documents, where kubeadm refuses most of them beside --config.
 type Overrides struct {
-	// Of init and join.
+	// Of reset, besides CertDir.
+	CleanupTmpDir bool
+	Force         bool
+	// Of init and join; CRISocket, DryRun and the two lists of reset as well.
 	NodeName                  string
 	CRISocket                 string
 	APIServerAdvertiseAddress string
@@ -142,6 +145,24 @@ func (o Overrides) join(c *checker, join *v1beta4.JoinConfiguration) {
 	s.text(&d.TLSBootstrapToken, o.TLSBootstrapToken, "discovery.tlsBootstrapToken", "--tls-bootstrap-token")
 }
 
+func (o Overrides) reset(c *checker, reset *v1beta4.ResetConfiguration) {
+	s := setter{c, v1beta4.ResetKind}
+	s.text(&reset.CertificatesDir, o.CertDir, "certificatesDir", "--cert-dir")
+	s.text(&reset.CRISocket, o.CRISocket, "criSocket", "--cri-socket")
+	s.list(&reset.SkipPhases, o.SkipPhases, "skipPhases", "--skip-phases")
+	o.ignore(s, &reset.IgnorePreflightErrors, "ignorePreflightErrors")
+	reset.CleanupTmpDir = reset.CleanupTmpDir || o.CleanupTmpDir
+	reset.DryRun = reset.DryRun || o.DryRun
+	reset.Force = reset.Force || o.Force
+}
+
+func (o Overrides) ignore(s setter, field *[]string, path string) {
+	if len(o.IgnorePreflightErrors) > 0 {
+		*field = append(slices.Clone(*field), o.IgnorePreflightErrors...)
+		s.c.fromFlag(s.kind, path, "--ignore-preflight-errors")
+	}
+}
+
 func (o Overrides) node(s setter, node *v1beta4.NodeRegistrationOptions, patches **v1beta4.Patches, skip *[]string) {
 	s.text(&node.Name, o.NodeName, "nodeRegistration.name", "--node-name")
 	s.text(&node.CRISocket, o.CRISocket, "nodeRegistration.criSocket", "--cri-socket")
@@ -150,10 +171,7 @@ func (o Overrides) node(s setter, node *v1beta4.NodeRegistrationOptions, patches
 		*patches = &v1beta4.Patches{}
 		s.text(&(*patches).Directory, o.PatchesDir, "patches.directory", "--patches")
 	}
-	if len(o.IgnorePreflightErrors) > 0 {
-		node.IgnorePreflightErrors = append(slices.Clone(node.IgnorePreflightErrors), o.IgnorePreflightErrors...)
-		s.c.fromFlag(s.kind, "nodeRegistration.ignorePreflightErrors", "--ignore-preflight-errors")
-	}
+	o.ignore(s, &node.IgnorePreflightErrors, "nodeRegistration.ignorePreflightErrors")
 }
 
 func (o Overrides) endpoint(s setter, endpoint *v1beta4.APIEndpoint, path string) {

@@ -17,16 +17,7 @@ import (
 
 func (c *checker) init(init *v1beta4.InitConfiguration, now time.Time) {
 	root := c.at(v1beta4.InitKind, "")
-	ids := map[string]int{}
-	for i, t := range init.BootstrapTokens {
-		f := root.child("bootstrapTokens").item(i)
-		f.bootstrapToken(t, now)
-		id, _, _ := strings.Cut(t.Token, ".")
-		if first, twice := ids[id]; twice {
-			f.child("token").bad(fmt.Sprintf("has the same id as bootstrapTokens[%d]", first), "")
-		}
-		ids[id] = i
-	}
+	root.child("bootstrapTokens").tokens(init.BootstrapTokens, now)
 	root.node(init.NodeRegistration)
 	root.child("localAPIEndpoint").endpoint(init.LocalAPIEndpoint)
 	root.child("certificateKey").certificateKey(init.CertificateKey)
@@ -50,15 +41,22 @@ func (c *checker) join(join *v1beta4.JoinConfiguration) {
 }
 
 func (f field) common(skip []string, patches *v1beta4.Patches, t *v1beta4.Timeouts) {
-	for i, phase := range skip {
-		if !matches(`^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*)?$`, phase) {
-			f.child("skipPhases").item(i).bad(strconv.Quote(phase)+" is not the name of a phase", "names are as in the help, such as addon/kube-proxy")
-		}
-	}
+	f.child("skipPhases").phases(skip)
 	if patches != nil && hasControl(patches.Directory) {
 		f.child("patches").child("directory").bad("has control characters", "")
 	}
-	timeouts := f.child("timeouts")
+	f.child("timeouts").timeouts(t)
+}
+
+func (f field) phases(skip []string) {
+	for i, phase := range skip {
+		if !matches(`^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*)?$`, phase) {
+			f.item(i).bad(strconv.Quote(phase)+" is not the name of a phase", "names are as in the help, such as addon/kube-proxy")
+		}
+	}
+}
+
+func (f field) timeouts(t *v1beta4.Timeouts) {
 	for _, bound := range []struct {
 		name  string
 		value time.Duration
@@ -72,8 +70,21 @@ func (f field) common(skip []string, patches *v1beta4.Patches, t *v1beta4.Timeou
 		{"upgradeManifests", t.UpgradeManifests.Duration},
 	} {
 		if bound.value <= 0 {
-			timeouts.child(bound.name).bad("must be more than zero", "")
+			f.child(bound.name).bad("must be more than zero", "")
 		}
+	}
+}
+
+func (f field) tokens(tokens []v1beta4.BootstrapToken, now time.Time) {
+	ids := map[string]int{}
+	for i, t := range tokens {
+		at := f.item(i)
+		at.bootstrapToken(t, now)
+		id, _, _ := strings.Cut(t.Token, ".")
+		if first, twice := ids[id]; twice {
+			at.child("token").bad(fmt.Sprintf("has the same id as bootstrapTokens[%d]", first), "")
+		}
+		ids[id] = i
 	}
 }
 
@@ -112,9 +123,7 @@ func (f field) node(node v1beta4.NodeRegistrationOptions) {
 	f.child("criSocket").socket(node.CRISocket)
 	f.child("imagePullPolicy").oneOf(node.ImagePullPolicy, string(corev1.PullAlways), string(corev1.PullIfNotPresent), string(corev1.PullNever))
 	f.child("kubeletExtraArgs").kubeletArgs(node.KubeletExtraArgs)
-	if all := node.IgnorePreflightErrors; len(all) > 1 && slices.Contains(all, "all") {
-		f.child("ignorePreflightErrors").bad("names single checks beside all", "")
-	}
+	f.child("ignorePreflightErrors").ignored(node.IgnorePreflightErrors)
 	seen := map[string]bool{}
 	for i, taint := range node.Taints {
 		t := f.child("taints").item(i)
@@ -128,7 +137,17 @@ func (f field) node(node v1beta4.NodeRegistrationOptions) {
 	}
 }
 
+func (f field) ignored(names []string) {
+	if len(names) > 1 && slices.Contains(names, "all") {
+		f.bad("names single checks beside all", "")
+	}
+}
+
 func (f field) socket(value string) {
+	if value == "" && len(f.c.sockets) > 1 {
+		f.bad("is required: this machine has several container runtimes, on "+strings.Join(f.c.sockets, ", "), "--cri-socket=unix://"+f.c.sockets[0])
+		return
+	}
 	rest, ok := strings.CutPrefix(value, "unix://")
 	if !ok || hasControl(value) || strings.ContainsAny(value, " \"'\\") || !path.IsAbs(rest) || path.Clean(rest) != rest {
 		f.bad(strconv.Quote(value)+" is not a socket", "write it as "+defaultCRISocket)
@@ -163,7 +182,7 @@ func (f field) discovery(d v1beta4.Discovery) {
 		}
 		at.child("token").token(b.Token)
 		if len(b.CACertHashes) == 0 && !b.UnsafeSkipCAVerification {
-			at.child("caCertHashes").bad("is required", "kubeadm token create --print-join-command prints it; without it anybody who has the token can pose as the cluster")
+			at.child("caCertHashes").bad("is required", "clusteradm token create --print-join-command prints it; without it anybody who has the token can pose as the cluster")
 		}
 		for i, pin := range b.CACertHashes {
 			if !matches(`^(?i:sha256):[0-9a-fA-F]{64}$`, pin) {

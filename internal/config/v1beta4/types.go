@@ -13,8 +13,7 @@ import (
 // APIVersion is the group and version of every document here.
 const APIVersion = "kubeadm.k8s.io/v1beta4"
 
-// The kinds of the API. The last two are known by name only, so that a file
-// shared with kubeadm's reset and upgrade is not refused.
+// The kinds of the API.
 const (
 	InitKind    = "InitConfiguration"
 	ClusterKind = "ClusterConfiguration"
@@ -68,6 +67,20 @@ type JoinConfiguration struct {
 	SkipPhases       []string                `json:"skipPhases,omitempty"`
 	Patches          *Patches                `json:"patches,omitempty"`
 	Timeouts         *Timeouts               `json:"timeouts,omitempty"`
+}
+
+// ResetConfiguration is what reset takes off a node.
+type ResetConfiguration struct {
+	metav1.TypeMeta       `json:",inline"`
+	CleanupTmpDir         bool      `json:"cleanupTmpDir,omitempty"`
+	CertificatesDir       string    `json:"certificatesDir,omitempty"`
+	CRISocket             string    `json:"criSocket,omitempty"`
+	DryRun                bool      `json:"dryRun,omitempty"`
+	Force                 bool      `json:"force,omitempty"`
+	IgnorePreflightErrors []string  `json:"ignorePreflightErrors,omitempty"`
+	SkipPhases            []string  `json:"skipPhases,omitempty"`
+	UnmountFlags          []string  `json:"unmountFlags,omitempty"`
+	Timeouts              *Timeouts `json:"timeouts,omitempty"`
 }
 
 // BootstrapToken is one token that init creates.
