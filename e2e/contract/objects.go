@@ -49,7 +49,11 @@ func (r *Run) place(o map[string]any) (string, bool) {
 		return "", false
 	}
 	if spec, ok := o["spec"].(map[string]any); ok && o["kind"] == "CertificateSigningRequest" && request.MatchString(name) {
-		name = fmt.Sprintf("of %v for %v", spec["username"], spec["signerName"]) // its own is random
+		user := fmt.Sprint(spec["username"])
+		if strings.HasPrefix(user, "system:node:") {
+			user = "a node"
+		}
+		name = fmt.Sprintf("of %s for %v", user, spec["signerName"]) // its own is random
 		metadata["name"] = name
 	}
 	if namespace := metadata["namespace"]; namespace != nil {

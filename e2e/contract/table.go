@@ -33,6 +33,6 @@ var Allowed = []Allowance{{
 	Reason: "and the kubelet need not ask for a certificate of its own at its first start",
 	Except: []string{WorkerJoin},
 }, {
-	Where:  "CertificateSigningRequest of system:node:cp1 for kubernetes.io/kube-apiserver-client-kubelet",
+	Where:  "CertificateSigningRequest of a node for kubernetes.io/kube-apiserver-client-kubelet",
 	Reason: "so there is no such request",
 }}

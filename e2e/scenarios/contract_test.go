@@ -147,12 +147,20 @@ func (s *side) join(ctx context.Context) error {
 	if err := n.WriteFile(ctx, contractConfig, []byte(input), 0o600); err != nil {
 		return err
 	}
+	// A node with a pod network: clusteradm waits until it is Ready.
+	if err := n.WriteFile(ctx, "/etc/cni/net.d/10-contract.conflist", []byte(contractNetwork), 0o644); err != nil {
+		return err
+	}
 	if s.run, err = s.c.BeginContract(n, time.Now(), input, true); err != nil {
 		return err
 	}
 	_, err = clusters.Must(ctx, n, s.program, "join", "--config", contractConfig)
 	return err
 }
+
+const contractNetwork = `{"cniVersion": "1.0.0", "name": "contract", "plugins": [
+{"type": "bridge", "bridge": "cni0", "isGateway": true, "ipam": {"type": "host-local", "subnet": "10.244.200.0/24"}}]}
+`
 
 const contractConfig = "/root/contract/config.yaml"
 
