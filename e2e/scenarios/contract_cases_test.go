@@ -291,4 +291,21 @@ nodeRegistration:
   - {name: node-ip, value: "__ADDRESS__,fd00:210::11"}
 `,
 	prepare: "ip -6 addr add fd00:210::11/64 dev eth0 nodad\nsysctl -qw net.ipv6.conf.default.forwarding=1\n",
+}, {
+	// The API of before, with what stood for ECDSA keys in it.
+	name: "v1beta3",
+	documents: `apiVersion: kubeadm.k8s.io/v1beta3
+kind: ClusterConfiguration
+encryptionAlgorithm: null
+featureGates: {PublicKeysECDSA: true}
+apiServer:
+  timeoutForControlPlane: 5m0s
+  extraArgs: {v: "2"}
+  certSANs: [old.example.com]
+---
+apiVersion: kubeadm.k8s.io/v1beta3
+kind: InitConfiguration
+nodeRegistration:
+  kubeletExtraArgs: {v: "3"}
+`,
 }}
