@@ -78,8 +78,8 @@ func toEnvs(envs []v1beta4.EnvVar) []cluster.EnvVar {
 	return out
 }
 
-// toNode leaves the address and the role to the caller.
-func toNode(node v1beta4.NodeRegistrationOptions, patches *v1beta4.Patches, in Inputs) cluster.Node {
+// toNode leaves the address, the role and the patches to the caller.
+func toNode(node v1beta4.NodeRegistrationOptions, in Inputs) cluster.Node {
 	out := cluster.Node{
 		Name: node.Name, Host: cmp.Or(in.Host, node.Name), CRISocket: node.CRISocket, KubeletArgs: toArgs(node.KubeletExtraArgs),
 		ImagePullPolicy: node.ImagePullPolicy, ImagePullParallel: !*node.ImagePullSerial, IgnorePreflight: node.IgnorePreflightErrors,
@@ -90,9 +90,6 @@ func toNode(node v1beta4.NodeRegistrationOptions, patches *v1beta4.Patches, in I
 	}
 	for _, t := range node.Taints {
 		out.Taints = append(out.Taints, cluster.Taint{Key: t.Key, Value: t.Value, Effect: string(t.Effect)})
-	}
-	if patches != nil {
-		out.PatchesDir = patches.Directory
 	}
 	return out
 }

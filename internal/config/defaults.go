@@ -43,7 +43,7 @@ const (
 )
 
 func defaultInit(init *v1beta4.InitConfiguration, in Inputs) error {
-	if len(init.BootstrapTokens) == 0 {
+	if len(init.BootstrapTokens) == 0 && !in.Elsewhere {
 		init.BootstrapTokens = []v1beta4.BootstrapToken{{Description: defaultTokenDescription}}
 	}
 	for i := range init.BootstrapTokens {
@@ -92,7 +92,9 @@ func defaultJoin(join *v1beta4.JoinConfiguration, in Inputs) {
 }
 
 func defaultNode(node *v1beta4.NodeRegistrationOptions, in Inputs, controlPlane bool) {
-	setDefault(&node.Name, in.Hostname)
+	if !in.Elsewhere {
+		setDefault(&node.Name, in.Hostname)
+	}
 	node.Name = strings.ToLower(strings.TrimSpace(node.Name))
 	// Only an absent list takes the default: an empty one asks for no taint.
 	if controlPlane && node.Taints == nil {
@@ -108,8 +110,10 @@ func defaultNode(node *v1beta4.NodeRegistrationOptions, in Inputs, controlPlane 
 }
 
 func defaultSocket(socket *string, in Inputs) {
-	setDefault(socket, in.CRISocket)
-	setDefault(socket, defaultCRISocket)
+	if !in.Elsewhere {
+		setDefault(socket, in.CRISocket)
+		setDefault(socket, defaultCRISocket)
+	}
 	if strings.HasPrefix(*socket, "/") {
 		*socket = "unix://" + *socket
 	}
@@ -130,7 +134,7 @@ func defaultEndpoint(e *v1beta4.APIEndpoint, in Inputs) {
 	if a, err := netip.ParseAddr(e.AdvertiseAddress); err == nil && a.IsUnspecified() {
 		e.AdvertiseAddress = ""
 	}
-	if in.DefaultAddress.IsValid() {
+	if in.DefaultAddress.IsValid() && !in.Elsewhere {
 		setDefault(&e.AdvertiseAddress, in.DefaultAddress.String())
 	}
 	if e.BindPort == 0 {
@@ -143,9 +147,7 @@ func defaultCluster(conf *v1beta4.ClusterConfiguration, bindPort int32) {
 	// faster. It is written into kubeadm-config, so that kubeadm keeps to it.
 	setDefault(&conf.EncryptionAlgorithm, string(cluster.ECDSAP256))
 	setDefault(&conf.KubernetesVersion, DefaultKubernetesVersion)
-	if conf.KubernetesVersion[0] >= '0' && conf.KubernetesVersion[0] <= '9' {
-		conf.KubernetesVersion = "v" + conf.KubernetesVersion
-	}
+	conf.KubernetesVersion = withV(conf.KubernetesVersion)
 	setDefault(&conf.Networking.ServiceSubnet, defaultServiceSubnet)
 	setDefault(&conf.Networking.DNSDomain, defaultDNSDomain)
 	setDefault(&conf.CertificatesDir, defaultCertificatesDir)
@@ -209,6 +211,14 @@ func newToken(random io.Reader) (string, error) {
 		}
 	}
 	return string(out[:6]) + "." + string(out[6:]), nil
+}
+
+// withV is a version in the form with which all else is written.
+func withV(version string) string {
+	if version != "" && version[0] >= '0' && version[0] <= '9' {
+		return "v" + version
+	}
+	return version
 }
 
 func setDefault(field *string, value string) {

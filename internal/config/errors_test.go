@@ -34,7 +34,7 @@ func TestErrors(t *testing.T) {
 		"kind no string":     {"apiVersion: a/b\nkind: 3\n", "2:7 kind: is a number, must be a string"},
 		"unknown kind":       {"apiVersion: a/b\nkind: Pod\n", `2:7 kind: unknown kind "Pod"`},
 		"unknown version":    {"apiVersion: a/b\nkind: InitConfiguration\n", `1:13 apiVersion: unknown apiVersion "a/b"`},
-		"v1beta3":            {"apiVersion: kubeadm.k8s.io/v1beta3\nkind: InitConfiguration\n", "1:13 apiVersion: unknown apiVersion"},
+		"v1beta2":            {"apiVersion: kubeadm.k8s.io/v1beta2\nkind: InitConfiguration\n", "1:13 apiVersion: unknown apiVersion"},
 		"kind twice":         {initDoc + "---\n" + initDoc, "4:1 : a second document of this kind; the first is document 1"},
 		"only join":          {joinDoc + discovered, "0:0 : no document of kind InitConfiguration"},
 		"unknown field":      {clusterDoc + "networking:\n  podSubnets: x\n", "4:3 networking.podSubnets: unknown field"},

@@ -95,17 +95,17 @@ func (f field) hostPort(value string) {
 // token does not repeat the value: half of it is a secret.
 func (f field) token(value string) {
 	if value == "" {
-		f.bad("is required", "on a control plane of the cluster: kubeadm token create --print-join-command")
+		f.bad("is required", "on a control plane of the cluster: clusteradm token create --print-join-command")
 		return
 	}
 	if !bootstrap.IsValidBootstrapToken(value) {
-		f.bad("is not a bootstrap token", "a token is 6 and 16 letters a-z and digits with a dot between; make one with: kubeadm token generate")
+		f.bad("is not a bootstrap token", "a token is 6 and 16 letters a-z and digits with a dot between; make one with: clusteradm token generate")
 	}
 }
 
 func (f field) certificateKey(value string) {
 	if key, err := hex.DecodeString(value); value != "" && (err != nil || len(key) != 32) {
-		f.bad("is not a certificate key", "a key is 64 hexadecimal digits; make one with: kubeadm certs certificate-key")
+		f.bad("is not a certificate key", "a key is 64 hexadecimal digits; make one with: clusteradm certs certificate-key")
 	}
 }
 

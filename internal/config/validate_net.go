@@ -65,6 +65,9 @@ func (f field) subnets(value string, minBits int) []netip.Prefix {
 		if p.Addr().BitLen()-p.Bits() < minBits {
 			f.bad(p.String()+" is too small", fmt.Sprintf("its prefix is at most /%d", p.Addr().BitLen()-minBits))
 		}
+		if p.Overlaps(netip.MustParsePrefix("fec0::/10")) {
+			f.warn(p.String()+" has site-local addresses, which are deprecated by RFC 3879", "")
+		}
 		if p != p.Masked() && !f.c.existing {
 			f.bad(p.String()+" has bits set behind its prefix", "write "+p.Masked().String())
 		}

@@ -30,13 +30,14 @@ func (c *checker) init(init *v1beta4.InitConfiguration, now time.Time) {
 	root.node(init.NodeRegistration)
 	root.child("localAPIEndpoint").endpoint(init.LocalAPIEndpoint)
 	root.child("certificateKey").certificateKey(init.CertificateKey)
-	root.common(init.SkipPhases, init.Patches, init.Timeouts)
+	root.child("skipPhases").phases(init.SkipPhases)
+	root.child("timeouts").timeouts(init.Timeouts)
 }
 
-func (c *checker) join(join *v1beta4.JoinConfiguration) {
+func (c *checker) join(join *v1beta4.JoinConfiguration, in Inputs) {
 	root := c.at(v1beta4.JoinKind, "")
 	root.node(join.NodeRegistration)
-	root.child("discovery").discovery(join.Discovery)
+	root.child("discovery").discovery(join.Discovery, in)
 	if f := root.child("caCertPath"); !strings.HasSuffix(join.CACertPath, ".crt") {
 		f.bad(strconv.Quote(join.CACertPath)+" does not end in .crt", "")
 	} else {
@@ -46,15 +47,8 @@ func (c *checker) join(join *v1beta4.JoinConfiguration) {
 		root.child("controlPlane").child("localAPIEndpoint").endpoint(cp.LocalAPIEndpoint)
 		root.child("controlPlane").child("certificateKey").certificateKey(cp.CertificateKey)
 	}
-	root.common(join.SkipPhases, join.Patches, join.Timeouts)
-}
-
-func (f field) common(skip []string, patches *v1beta4.Patches, t *v1beta4.Timeouts) {
-	f.child("skipPhases").phases(skip)
-	if patches != nil && hasControl(patches.Directory) {
-		f.child("patches").child("directory").bad("has control characters", "")
-	}
-	f.child("timeouts").timeouts(t)
+	root.child("skipPhases").phases(join.SkipPhases)
+	root.child("timeouts").timeouts(join.Timeouts)
 }
 
 func (f field) phases(skip []string) {
@@ -113,12 +107,13 @@ func (f field) bootstrapToken(t v1beta4.BootstrapToken, now time.Time) {
 
 func (f field) node(node v1beta4.NodeRegistrationOptions) {
 	f = f.child("nodeRegistration")
-	if name := f.child("name"); name.required(node.Name, "the hostname is not known; give the name with --node-name") {
+	if name := f.child("name"); !f.c.leftToMachine(node.Name) && name.required(node.Name, "the hostname is not known; give the name with --node-name") {
 		name.dnsName(node.Name)
 	}
-	f.child("criSocket").socket(node.CRISocket)
-	f.child("imagePullPolicy").oneOf(node.ImagePullPolicy, string(corev1.PullAlways), string(corev1.PullIfNotPresent), string(corev1.PullNever))
+	f.child("criSocket").runtime(node.CRISocket)
+	f.child("imagePullPolicy").pullPolicy(node.ImagePullPolicy)
 	f.child("kubeletExtraArgs").kubeletArgs(node.KubeletExtraArgs)
+	f.child("kubeletExtraArgs").hostnameOverride(node)
 	f.child("ignorePreflightErrors").ignored(node.IgnorePreflightErrors)
 	seen := map[string]bool{}
 	for i, taint := range node.Taints {
@@ -133,9 +128,43 @@ func (f field) node(node v1beta4.NodeRegistrationOptions) {
 	}
 }
 
+// ignored warns of names that stand for nothing: what they were to ignore will
+// not be ignored.
 func (f field) ignored(names []string) {
 	if len(names) > 1 && slices.Contains(names, "all") {
 		f.bad("names single checks beside all", "")
+	}
+	for _, name := range names {
+		if f.c.known != nil && name != "all" && !slices.ContainsFunc(f.c.known, func(known string) bool { return standsFor(strings.ToLower(known), name) }) {
+			f.warn("no check is called "+strconv.Quote(name), "clusteradm help preflight")
+		}
+	}
+}
+
+func standsFor(known, name string) bool {
+	if prefix, all := strings.CutSuffix(known, "*"); all {
+		return strings.HasPrefix(name, prefix)
+	}
+	return known == name
+}
+
+// leftToMachine tells whether an absent value will come from a machine that
+// this is not.
+func (c *checker) leftToMachine(value string) bool { return value == "" && c.elsewhere }
+
+// hostnameOverride would have the kubelet register a Node that nothing else
+// waits for.
+func (f field) hostnameOverride(node v1beta4.NodeRegistrationOptions) {
+	for i, arg := range node.KubeletExtraArgs {
+		if arg.Name == "hostname-override" && arg.Value != node.Name && !f.c.leftToMachine(node.Name) {
+			f.item(i).child("value").bad("hostname-override differs from the node's name "+strconv.Quote(node.Name), "set nodeRegistration.name, or --node-name, instead")
+		}
+	}
+}
+
+func (f field) runtime(socket string) {
+	if !f.c.leftToMachine(socket) {
+		f.socket(socket)
 	}
 }
 
@@ -151,6 +180,7 @@ func (f field) endpoint(e v1beta4.APIEndpoint) {
 	a := f.child("advertiseAddress")
 	addr, err := netip.ParseAddr(e.AdvertiseAddress)
 	switch {
+	case f.c.leftToMachine(e.AdvertiseAddress):
 	case e.AdvertiseAddress == "":
 		a.bad("is required", "the machine's address is not known; give it with --apiserver-advertise-address")
 	case err != nil || addr.Zone() != "" || addr.Is4In6():
@@ -160,7 +190,7 @@ func (f field) endpoint(e v1beta4.APIEndpoint) {
 	}
 }
 
-func (f field) discovery(d v1beta4.Discovery) {
+func (f field) discovery(d v1beta4.Discovery, in Inputs) {
 	switch {
 	case d.BootstrapToken == nil && d.File == nil:
 		f.bad("bootstrapToken or file is required", "give the endpoint, --token and --discovery-token-ca-cert-hash, or --discovery-file")
@@ -174,7 +204,7 @@ func (f field) discovery(d v1beta4.Discovery) {
 		}
 		at.child("token").token(b.Token)
 		if len(b.CACertHashes) == 0 && !b.UnsafeSkipCAVerification {
-			at.child("caCertHashes").bad("is required", "kubeadm token create --print-join-command prints it; without it anybody who has the token can pose as the cluster")
+			at.child("caCertHashes").bad("is required", "clusteradm token create --print-join-command prints it; without it anybody who has the token can pose as the cluster")
 		}
 		for i, pin := range b.CACertHashes {
 			if !matches(`^(?i:sha256):[0-9a-fA-F]{64}$`, pin) {
@@ -187,11 +217,11 @@ func (f field) discovery(d v1beta4.Discovery) {
 		f.child("tlsBootstrapToken").token(t)
 	}
 	if d.File != nil {
-		f.child("file").child("kubeConfigPath").pathOrURL(d.File.KubeConfigPath)
+		f.child("file").child("kubeConfigPath").pathOrURL(d.File.KubeConfigPath, in)
 	}
 }
 
-func (f field) pathOrURL(value string) {
+func (f field) pathOrURL(value string, in Inputs) {
 	u, err := url.Parse(value)
 	switch {
 	case value == "":
@@ -200,5 +230,9 @@ func (f field) pathOrURL(value string) {
 		f.bad("is neither a path nor a URL", "")
 	case u.Scheme != "" && (u.Scheme != "https" || u.Host == ""):
 		f.bad("is a URL that is not https", "")
+	case u.Scheme == "" && in.ReadFile != nil:
+		if _, err := in.ReadFile(value); err != nil {
+			f.unreadable("read discovery file", err)
+		}
 	}
 }

@@ -4,7 +4,6 @@ package initcmd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -64,6 +63,7 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.StringVar(&o.ImageRepository, "image-repository", "", "registry of the control plane's images (default registry.k8s.io)")
 	f.StringVar(&o.KubernetesVersion, "kubernetes-version", "", "version of Kubernetes (default "+config.DefaultKubernetesVersion+")")
 	f.StringVar(&o.NodeName, "node-name", "", "name of the Node (default: the host name)")
+	f.StringVar(&o.PatchesDir, "patches", "", "directory of patches, target[suffix][+strategic|merge|json].yaml")
 	f.StringVar(&o.PodNetwork, "pod-network", "", "flannel, none or the path of a manifest (default none)")
 	f.StringVar(&o.PodNetworkCIDR, "pod-network-cidr", "", "addresses of pods")
 	f.StringVar(&o.ServiceCIDR, "service-cidr", "", "addresses of services (default 10.96.0.0/12)")
@@ -89,9 +89,6 @@ func run(ctx context.Context, s *session.Session, o *options, list []plan.Phase,
 	loaded, err := config.Load(docs, s.Inputs(ctx, o.Overrides))
 	if err != nil {
 		return err
-	}
-	if loaded.Node.PatchesDir != "" {
-		return &exit.UsageError{Err: errors.New("patches are not supported yet")}
 	}
 	release, err := s.Lock("init", loaded.DryRun)
 	if err != nil {

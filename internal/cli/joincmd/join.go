@@ -56,6 +56,7 @@ on; run on a node of the cluster it changes nothing.`,
 	f.BoolVar(&o.DryRun, "dry-run", false, "say what would be changed and change nothing")
 	f.StringSliceVar(&o.IgnorePreflightErrors, "ignore-preflight-errors", nil, "checks whose errors are shown as warnings; all for every one")
 	f.StringVar(&o.NodeName, "node-name", "", "name of the Node (default: the host name)")
+	f.StringVar(&o.PatchesDir, "patches", "", "directory of patches, target[suffix][+strategic|merge|json].yaml")
 	f.StringSliceVar(&o.SkipPhases, "skip-phases", nil, "phases to leave out")
 	f.StringVar(&o.TLSBootstrapToken, "tls-bootstrap-token", "", "token to ask for the kubelet's certificate with")
 	f.StringVar(&o.Token, "token", "", "token for both discovery and the kubelet's certificate")
@@ -71,18 +72,15 @@ func run(ctx context.Context, s *session.Session, o *options) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case join.Node.ControlPlane:
+	if join.Node.ControlPlane {
 		return &exit.UsageError{Err: errors.New("joining as a control plane is not supported yet")}
-	case join.Node.PatchesDir != "":
-		return &exit.UsageError{Err: errors.New("patches are not supported yet")}
 	}
 	release, err := s.Lock("join", join.DryRun)
 	if err != nil {
 		return err
 	}
 	defer release()
-	s.Warn(nil, join.Unused)
+	s.Warn(join.Warnings, join.Unused)
 	prepared, err := prepare(ctx, s, join)
 	if err != nil {
 		return err

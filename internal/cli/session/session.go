@@ -50,6 +50,7 @@ type Session struct {
 	Now      func() time.Time
 	Rand     io.Reader
 	ReadFile func(path string) ([]byte, error)
+	ReadDir  func(path string) ([]fs.DirEntry, error)
 	Runs     state.Store
 	LockPath string
 }
@@ -70,7 +71,7 @@ func System(streams ui.Streams) *Session {
 	return &Session{
 		Streams: streams, Format: "text", Build: build,
 		Machine: local.New(hostname, local.Options{}), Hostname: hostname, Address: defaultAddress, Environ: os.Environ(),
-		Now: time.Now, Rand: rand.Reader, ReadFile: os.ReadFile,
+		Now: time.Now, Rand: rand.Reader, ReadFile: os.ReadFile, ReadDir: os.ReadDir,
 		Runs: state.Open(state.Dir), LockPath: state.LockFile,
 	}
 }
@@ -79,7 +80,7 @@ func System(streams ui.Streams) *Session {
 func (s *Session) Inputs(ctx context.Context, o config.Overrides) config.Inputs {
 	in := config.Inputs{
 		Overrides: o, Host: s.Hostname, Hostname: s.Hostname,
-		Now: s.Now(), Rand: s.Rand, ReadFile: s.ReadFile,
+		Now: s.Now(), Rand: s.Rand, ReadFile: s.ReadFile, ReadDir: s.ReadDir,
 	}
 	in.CRISocket = s.runtimeSocket(ctx)
 	// Without a default route the address must be configured; validation says so.
