@@ -82,7 +82,7 @@ func toEnvs(envs []v1beta4.EnvVar) []cluster.EnvVar {
 func toNode(node v1beta4.NodeRegistrationOptions, in Inputs) cluster.Node {
 	out := cluster.Node{
 		Name: node.Name, Host: cmp.Or(in.Host, node.Name), CRISocket: node.CRISocket, KubeletArgs: toArgs(node.KubeletExtraArgs),
-		ImagePullPolicy: node.ImagePullPolicy, ImagePullParallel: !*node.ImagePullSerial, IgnorePreflight: node.IgnorePreflightErrors,
+		ImagePullPolicy: node.ImagePullPolicy, ImagePullParallel: !*node.ImagePullSerial, IgnorePreflight: checkNames(node.IgnorePreflightErrors),
 	}
 	// Not nil even when empty: nil would be the role's default.
 	if node.Taints != nil {
@@ -92,6 +92,16 @@ func toNode(node v1beta4.NodeRegistrationOptions, in Inputs) cluster.Node {
 		out.Taints = append(out.Taints, cluster.Taint{Key: t.Key, Value: t.Value, Effect: string(t.Effect)})
 	}
 	return out
+}
+
+// checkNames makes names of checks comparable.
+func checkNames(names []string) []string {
+	var out []string
+	for _, name := range names {
+		out = append(out, strings.ToLower(name))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // toTokens turns times of expiry into lifetimes, the one form a Cluster has.

@@ -106,7 +106,6 @@ func defaultNode(node *v1beta4.NodeRegistrationOptions, in Inputs, controlPlane 
 		serial := true
 		node.ImagePullSerial = &serial
 	}
-	node.IgnorePreflightErrors = checkNames(node.IgnorePreflightErrors)
 }
 
 func defaultSocket(socket *string, in Inputs) {
@@ -117,16 +116,6 @@ func defaultSocket(socket *string, in Inputs) {
 	if strings.HasPrefix(*socket, "/") {
 		*socket = "unix://" + *socket
 	}
-}
-
-// checkNames makes names of checks comparable.
-func checkNames(names []string) []string {
-	var out []string
-	for _, name := range names {
-		out = append(out, strings.ToLower(name))
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
 }
 
 // defaultEndpoint takes the unspecified address for "choose one", as kubeadm.

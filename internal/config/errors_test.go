@@ -106,7 +106,7 @@ func TestErrors(t *testing.T) {
 		"pull policy":   {initDoc + "nodeRegistration: {imagePullPolicy: Often}\n", "3:37 nodeRegistration.imagePullPolicy: "},
 		"kubelet arg":   {initDoc + "nodeRegistration: {kubeletExtraArgs: [{name: a, value: 'x y'}]}\n", "3:56 nodeRegistration.kubeletExtraArgs[0].value: has blanks"},
 		"node label":    {initDoc + "nodeRegistration: {kubeletExtraArgs: [{name: node-labels, value: 'a=b,c=d/e'}]}\n", `3:66 nodeRegistration.kubeletExtraArgs[0].value: "d/e" is not a label value`},
-		"ignore":        {initDoc + "nodeRegistration: {ignorePreflightErrors: [ALL, swap]}\n", "3:43 nodeRegistration.ignorePreflightErrors: names single checks"},
+		"ignore":        {initDoc + "nodeRegistration: {ignorePreflightErrors: [ALL, swap]}\n", "3:44 nodeRegistration.ignorePreflightErrors[0]: names single checks"},
 		"phase":         {initDoc + "skipPhases: [../x]\n", "3:14 skipPhases[0]: "},
 		"timeout":       {initDoc + "timeouts: {tlsBootstrap: 0s}\n", "3:26 timeouts.tlsBootstrap: must be"},
 		"key":           {initDoc + "certificateKey: abcd\n", "3:17 certificateKey: is not a certificate key"},

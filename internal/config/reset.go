@@ -33,7 +33,7 @@ func LoadReset(docs []byte, in Inputs) (*Reset, error) {
 	}
 	return &Reset{
 		CleanupTmpDir: reset.CleanupTmpDir, CertificatesDir: reset.CertificatesDir, CRISocket: reset.CRISocket,
-		DryRun: reset.DryRun, Force: reset.Force, IgnorePreflight: reset.IgnorePreflightErrors, SkipPhases: reset.SkipPhases,
+		DryRun: reset.DryRun, Force: reset.Force, IgnorePreflight: checkNames(reset.IgnorePreflightErrors), SkipPhases: reset.SkipPhases,
 		UnmountFlags: reset.UnmountFlags, Timeouts: toTimeouts(reset.Timeouts), Warnings: c.warned(), Unused: c.unusedBut(v1beta4.ResetKind),
 	}, nil
 }
@@ -47,7 +47,6 @@ func defaultReset(reset *v1beta4.ResetConfiguration, in Inputs) {
 	setDefault(&reset.CertificatesDir, defaultCertificatesDir)
 	reset.CertificatesDir = trimSlash(reset.CertificatesDir)
 	defaultSocket(&reset.CRISocket, in)
-	reset.IgnorePreflightErrors = checkNames(reset.IgnorePreflightErrors)
 	reset.Timeouts = defaultTimeouts(reset.Timeouts)
 }
 

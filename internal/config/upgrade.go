@@ -19,9 +19,6 @@ func defaultUpgrade(up *v1beta4.UpgradeConfiguration) {
 	setDefault(&up.Apply.ImagePullPolicy, string(corev1.PullIfNotPresent))
 	setDefault(&up.Node.ImagePullPolicy, string(corev1.PullIfNotPresent))
 	up.Timeouts = defaultTimeouts(up.Timeouts)
-	for _, names := range []*[]string{&up.Apply.IgnorePreflightErrors, &up.Node.IgnorePreflightErrors, &up.Plan.IgnorePreflightErrors} {
-		*names = checkNames(*names)
-	}
 	for _, version := range []*string{&up.Apply.KubernetesVersion, &up.Diff.KubernetesVersion, &up.Plan.KubernetesVersion} {
 		*version = withV(*version)
 	}

@@ -131,12 +131,16 @@ func (f field) node(node v1beta4.NodeRegistrationOptions) {
 // ignored warns of names that stand for nothing: what they were to ignore will
 // not be ignored.
 func (f field) ignored(names []string) {
-	if len(names) > 1 && slices.Contains(names, "all") {
-		f.bad("names single checks beside all", "")
-	}
-	for _, name := range names {
-		if f.c.known != nil && name != "all" && !slices.ContainsFunc(f.c.known, func(known string) bool { return standsFor(strings.ToLower(known), name) }) {
-			f.warn("no check is called "+strconv.Quote(name), "clusteradm help preflight")
+	for i, name := range names {
+		lower := strings.ToLower(name)
+		if lower == "all" {
+			if len(checkNames(names)) > 1 {
+				f.item(i).bad("names single checks beside all", "leave the single checks out, or all")
+			}
+			continue
+		}
+		if f.c.known != nil && !slices.ContainsFunc(f.c.known, func(known string) bool { return standsFor(strings.ToLower(known), lower) }) {
+			f.item(i).warn("no check is called "+strconv.Quote(name), "clusteradm help preflight")
 		}
 	}
 }
