@@ -28,6 +28,11 @@ func nothing(name, short string, sub ...plan.Phase) plan.Phase {
 	return plan.Phase{Name: name, Short: short, Sub: sub}
 }
 
+func hidden(phase plan.Phase) plan.Phase {
+	phase.Hidden = true
+	return phase
+}
+
 // preflightPhase is carried out by the command before there is a plan, since
 // its checks look at what the plan would otherwise trip over.
 func preflightPhase(list string) plan.Phase {

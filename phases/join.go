@@ -16,12 +16,23 @@ import (
 // that it is not: a pod network's first start pulls images.
 const readyWithin = 2 * time.Minute
 
-// Join is what makes a machine a worker of a cluster.
+// Join is what makes a machine a worker of a cluster. What kubeadm has for
+// control planes is there by name: --skip-phases of existing automation holds.
 func Join() []plan.Phase {
 	return []plan.Phase{
 		preflightPhase("join"),
+		nothing("control-plane-prepare", "Prepare a further control plane (nothing to do for a worker)",
+			nothing("download-certs", "Fetch the shared certificates"),
+			nothing("certs", "Make this node's certificates"),
+			nothing("kubeconfig", "Make this node's kubeconfigs"),
+			nothing("control-plane", "Write the control plane's manifests")),
+		hidden(nothing("check-etcd", "Check that etcd is healthy")),
 		kubeletJoin(),
+		nothing("etcd-join", "Make this node a member of etcd (nothing to do for a worker)"),
 		kubeletWaitBootstrap(),
+		nothing("control-plane-join", "Mark a further control plane (nothing to do for a worker)",
+			nothing("mark-control-plane", "Label and taint the node")),
+		nothing("wait-control-plane", "Wait until the control plane is healthy (nothing to do for a worker)"),
 	}
 }
 
@@ -31,7 +42,7 @@ func kubeletJoin() plan.Phase {
 	return plan.Phase{
 		Name:    "kubelet-start",
 		Short:   "Write the kubelet's configuration and credentials and start it",
-		Example: "clusteradm join 10.0.0.1:6443 --config join.yaml",
+		Example: "clusteradm join phase kubelet-start --config join.yaml",
 		Plan: func(in plan.Input) ([]plan.Group, error) {
 			files, err := kubeletFiles(in)
 			if err != nil {
@@ -56,7 +67,7 @@ func kubeletWaitBootstrap() plan.Phase {
 	return plan.Phase{
 		Name:    "kubelet-wait-bootstrap",
 		Short:   "Wait until the kubelet has its certificate and the node is Ready",
-		Example: "clusteradm join 10.0.0.1:6443 --config join.yaml",
+		Example: "clusteradm join phase kubelet-wait-bootstrap --config join.yaml",
 		Plan: func(in plan.Input) ([]plan.Group, error) {
 			return serial(
 				plan.Step{Name: "certificate", Host: in.Node.Host, Effect: effect.Await{What: "kubelet certificate"},

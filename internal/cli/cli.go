@@ -14,6 +14,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cli/joincmd"
 	"github.com/clusteradm/clusteradm/internal/cli/rollbackcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
+	"github.com/clusteradm/clusteradm/internal/cli/tokencmd"
 )
 
 // Main runs one command and returns its exit code.
@@ -57,7 +58,7 @@ goes on where it was.`,
 		return nil
 	}
 	session.Group(root)
-	root.AddCommand(initcmd.New(s), joincmd.New(s), rollbackcmd.New(s), version(s), exitCodes())
+	root.AddCommand(initcmd.New(s), joincmd.New(s), rollbackcmd.New(s), tokencmd.New(s), version(s), exitCodes())
 	furnish(root)
 	return root
 }

@@ -123,6 +123,24 @@ func TestInit(t *testing.T) {
 }
 
 // Errors repeat what they are about; a token they must not.
+// Init makes control planes and mends them; what one is configured to be it
+// does not change behind the back of whoever configured it.
+func TestInitDoesNotReconfigure(t *testing.T) {
+	r := newRig(t)
+	r.run("init", "--config", "c.yaml").is(t, 0)
+	before := r.snapshot()
+	r.files["other.yaml"] = strings.Replace(initConfig, "networking:", "apiServer: {extraArgs: [{name: v, value: \"4\"}]}\nnetworking:", 1)
+	r.run("init", "--config", "other.yaml").is(t, 3, "update   control-plane/apiserver/kube-apiserver@cp1", "nothing was changed",
+		"hint: clusteradm init phase control-plane all --config FILE")
+	if after := r.snapshot(); after != before {
+		t.Error("the machine or the cluster was changed")
+	}
+	r.run("init", "phase", "control-plane", "apiserver", "--config", "other.yaml").is(t, 0)
+	if pod, _ := r.machine.Content("/etc/kubernetes/manifests/kube-apiserver.yaml"); !strings.Contains(pod, "--v=4") {
+		t.Error("the phase did not change the manifest either")
+	}
+}
+
 func TestNoSecretInErrors(t *testing.T) {
 	r := newRig(t)
 	const half = "s3cr3ts3cr3ts3cr"
@@ -247,6 +265,9 @@ func TestPhases(t *testing.T) {
 	r.run("init", "--dry-run", "--config", "skip.yaml").is(t, 0)
 	r.run("init", "phase", "certs", "all", "--skip-phases", "bogus").is(t, 2, `skip phase "bogus": init has no such phase`)
 	r.run("init", "--skip-phases", "bogus").is(t, 2, `skip phase "bogus"`, "hint: clusteradm init phase --help")
+	join := []string{"192.0.2.99:6443", "--token", canary, "--discovery-token-unsafe-skip-ca-verification", "--skip-phases"}
+	r.run(append(append([]string{"join"}, join...), "bogus")...).is(t, 2, `skip phase "bogus": join has no such phase`, "hint: clusteradm join phase --help")
+	r.run(append(append([]string{"join", "phase", "kubelet-start"}, join...), "certs")...).is(t, 2, `skip phase "certs": join has no such phase`)
 }
 
 func TestUnusedDocumentsAreTold(t *testing.T) {

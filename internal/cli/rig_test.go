@@ -59,6 +59,8 @@ type rig struct {
 	dial    func(addr string) (net.Conn, error)
 	// terminal has the commands narrate live.
 	terminal bool
+	stdin    string
+	environ  []string
 }
 
 // wired is the machine with its network.
@@ -146,11 +148,11 @@ func (r *rig) with(ctx context.Context, args ...string) ran {
 	r.t.Helper()
 	var out, stderr bytes.Buffer
 	s := &session.Session{
-		Streams: ui.Streams{In: strings.NewReader(""), Out: &out, Err: &stderr, Terminal: r.terminal}, Format: "text",
+		Streams: ui.Streams{In: strings.NewReader(r.stdin), Out: &out, Err: &stderr, Terminal: r.terminal}, Format: "text",
 		Build:   session.Build{Version: "v0.1.0", Go: "go1.26", Kubernetes: "v1.36.3"},
 		Machine: wired{r.machine, r}, Hostname: "cp1",
 		Address: func() (netip.Addr, error) { return netip.MustParseAddr("192.0.2.10"), nil },
-		Now:     time.Now, Rand: rand.Reader,
+		Environ: r.environ, Now: time.Now, Rand: rand.Reader,
 		ReadFile: func(path string) ([]byte, error) {
 			if content, ok := r.files[path]; ok {
 				return []byte(content), nil

@@ -38,9 +38,26 @@ type HostFacts struct {
 	EffectiveUID    int
 	KubeletVersion  string
 	SystemdResolved bool
+	// Runtime is the container runtime, if it was asked for.
+	Runtime RuntimeFacts
 	// ProxyEnv is the HTTP proxy settings of the caller's environment, which
 	// the control plane's pods get too.
 	ProxyEnv []EnvVar
+}
+
+// RuntimeFacts is what is known of the container runtime.
+type RuntimeFacts struct {
+	Socket  string   // the one that was asked, as configured
+	Sockets []string // of the known ones, those that exist
+	Answers bool
+	Error   string // why it does not answer
+	Hint    string // a command that shows it
+	// What it says of itself; see cri.Info.
+	Name, Version, APIVersion string
+	Ready                     bool
+	NotReady                  string // why not
+	NetworkReady              bool
+	CgroupDriver              string // empty when it cannot tell
 }
 
 // FileFact is what is known of one path.

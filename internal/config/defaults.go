@@ -43,13 +43,23 @@ const (
 )
 
 func defaultInit(init *v1beta4.InitConfiguration, in Inputs) error {
+	if err := defaultTokens(init, in); err != nil {
+		return err
+	}
+	defaultNode(&init.NodeRegistration, in, true)
+	defaultEndpoint(&init.LocalAPIEndpoint, in)
+	init.Timeouts = defaultTimeouts(init.Timeouts)
+	return nil
+}
+
+func defaultTokens(init *v1beta4.InitConfiguration, in Inputs) error {
 	if len(init.BootstrapTokens) == 0 && !in.Elsewhere {
 		init.BootstrapTokens = []v1beta4.BootstrapToken{{Description: defaultTokenDescription}}
 	}
 	for i := range init.BootstrapTokens {
 		t := &init.BootstrapTokens[i]
 		if t.Token == "" {
-			token, err := newToken(in.Rand)
+			token, err := NewToken(in.Rand)
 			if err != nil {
 				return fmt.Errorf("make bootstrap token: %w", err)
 			}
@@ -67,9 +77,6 @@ func defaultInit(init *v1beta4.InitConfiguration, in Inputs) error {
 			t.Groups = []string{defaultTokenGroup}
 		}
 	}
-	defaultNode(&init.NodeRegistration, in, true)
-	defaultEndpoint(&init.LocalAPIEndpoint, in)
-	init.Timeouts = defaultTimeouts(init.Timeouts)
 	return nil
 }
 
@@ -177,9 +184,9 @@ func defaultTimeouts(t *v1beta4.Timeouts) *v1beta4.Timeouts {
 	return t
 }
 
-// newToken makes a bootstrap token of 16 characters' secret from 36 letters
+// NewToken makes a bootstrap token of 16 characters' secret from 36 letters
 // and digits. Bytes that would make some letters likelier are thrown away.
-func newToken(random io.Reader) (string, error) {
+func NewToken(random io.Reader) (string, error) {
 	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
 	const even = 256 / len(letters) * len(letters)
 	if random == nil {

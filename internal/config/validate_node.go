@@ -17,16 +17,7 @@ import (
 
 func (c *checker) init(init *v1beta4.InitConfiguration, now time.Time) {
 	root := c.at(v1beta4.InitKind, "")
-	ids := map[string]int{}
-	for i, t := range init.BootstrapTokens {
-		f := root.child("bootstrapTokens").item(i)
-		f.bootstrapToken(t, now)
-		id, _, _ := strings.Cut(t.Token, ".")
-		if first, twice := ids[id]; twice {
-			f.child("token").bad(fmt.Sprintf("has the same id as bootstrapTokens[%d]", first), "")
-		}
-		ids[id] = i
-	}
+	root.child("bootstrapTokens").tokens(init.BootstrapTokens, now)
 	root.node(init.NodeRegistration)
 	root.child("localAPIEndpoint").endpoint(init.LocalAPIEndpoint)
 	root.child("certificateKey").certificateKey(init.CertificateKey)
@@ -75,6 +66,19 @@ func (f field) timeouts(t *v1beta4.Timeouts) {
 		if bound.value <= 0 {
 			f.child(bound.name).bad("must be more than zero", "")
 		}
+	}
+}
+
+func (f field) tokens(tokens []v1beta4.BootstrapToken, now time.Time) {
+	ids := map[string]int{}
+	for i, t := range tokens {
+		at := f.item(i)
+		at.bootstrapToken(t, now)
+		id, _, _ := strings.Cut(t.Token, ".")
+		if first, twice := ids[id]; twice {
+			at.child("token").bad(fmt.Sprintf("has the same id as bootstrapTokens[%d]", first), "")
+		}
+		ids[id] = i
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/clusteradm/clusteradm/internal/secret"
+	"github.com/clusteradm/clusteradm/internal/token"
 )
 
 // Options say which cluster to find and how to know it.
@@ -46,24 +47,7 @@ type Info struct {
 	HasCredentials bool         // the kubeconfig says as whom to connect
 }
 
-const (
-	defaultTimeout = 5 * time.Minute
-	tokenIDLength  = 6
-	tokenLength    = tokenIDLength + 1 + 16
-)
-
-// ParseToken splits a bootstrap token, [a-z0-9]{6}.[a-z0-9]{16}.
-func ParseToken(s string) (id string, tokenSecret secret.String, err error) {
-	id, rest, _ := strings.Cut(s, ".")
-	if len(s) != tokenLength || len(id) != tokenIDLength || !plain(id) || !plain(rest) {
-		return "", secret.String{}, fmt.Errorf("read token: %w: want [a-z0-9]{6}.[a-z0-9]{16}", ErrInvalid)
-	}
-	return id, secret.NewString(rest), nil
-}
-
-func plain(s string) bool {
-	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
-}
+const defaultTimeout = 5 * time.Minute
 
 // complete checks options before any connection and fills in defaults.
 func (o Options) complete() (Options, error) {
@@ -71,8 +55,8 @@ func (o Options) complete() (Options, error) {
 	if n, e := strconv.ParseUint(port, 10, 16); err != nil || e != nil || n == 0 || host == "" || strings.ContainsAny(host, "/@?# ") {
 		return o, fmt.Errorf("%w: endpoint: want host:port", ErrInvalid)
 	}
-	if _, _, err := ParseToken(o.TokenID + "." + o.TokenSecret.Reveal()); err != nil {
-		return o, err
+	if _, _, err := token.Parse(o.TokenID + "." + o.TokenSecret.Reveal()); err != nil {
+		return o, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	if _, err := parsePins(o.CACertHashes); err != nil {
 		return o, err

@@ -40,6 +40,15 @@ type clusterInfo struct {
 // defaultClusterName stands in for the empty name in cluster-info.
 const defaultClusterName = "kubernetes"
 
+// ClusterInfo reads the kubeconfig of a cluster's own cluster-info.
+func ClusterInfo(data []byte) (Info, error) {
+	info, _, err := parseKubeconfig(data)
+	if err != nil {
+		return Info{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	return info, nil
+}
+
 // File is discovery from a kubeconfig that the administrator handed over: it
 // is trusted as it is, so nothing is asked of the network. All credentials
 // must be embedded, because the file goes on to another place.

@@ -3,32 +3,9 @@ package discovery
 import (
 	"encoding/base64"
 	"errors"
-	"regexp"
 	"strings"
 	"testing"
-
-	bootstrapapi "k8s.io/cluster-bootstrap/token/api"
 )
-
-func TestParseToken(t *testing.T) {
-	pattern := regexp.MustCompile(bootstrapapi.BootstrapTokenPattern)
-	for _, s := range []string{
-		id + "." + canary, "", ".", id, id + "." + canary + "0", "abcde." + canary + "f", "ABCDEF." + canary, id + "-" + canary,
-		id + "." + canary[1:] + ".", id + "." + canary + "\n", "abcdé." + canary, id + "." + canary[2:] + "é",
-	} {
-		gotID, gotSecret, err := ParseToken(s)
-		if matches := pattern.MatchString(s); matches != (err == nil) {
-			t.Errorf("ParseToken(%q) = %v; the pattern matches: %v", s, err, matches)
-		}
-		if err != nil {
-			if !errors.Is(err, ErrInvalid) || strings.Contains(err.Error(), canary) {
-				t.Errorf("ParseToken(%q) = %v", s, err)
-			}
-		} else if gotID+"."+gotSecret.Reveal() != s {
-			t.Errorf("ParseToken(%q) = %q", s, gotID)
-		}
-	}
-}
 
 func TestVerifyPinReturnsOnlyThePinned(t *testing.T) {
 	one, two := usualAuthority(t), usualAuthority(t)

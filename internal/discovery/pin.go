@@ -19,6 +19,19 @@ func Pin(cert *x509.Certificate) string {
 	return pinPrefix + hex.EncodeToString(sum[:])
 }
 
+// Pins are those of all the certificates of a CA (PEM).
+func Pins(ca []byte) ([]string, error) {
+	certs, err := parseCertificates(ca)
+	if err != nil {
+		return nil, err
+	}
+	var pins []string
+	for _, cert := range certs {
+		pins = append(pins, Pin(cert))
+	}
+	return pins, nil
+}
+
 // VerifyPin returns the certificates of ca (PEM) that one of pins names; none
 // is ErrPin. Only what it returns is proven: a bundle may hold others.
 func VerifyPin(ca []byte, pins []string) ([]*x509.Certificate, error) {

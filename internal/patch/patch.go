@@ -21,6 +21,7 @@ import (
 	"strings"
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+	"k8s.io/apimachinery/pkg/util/mergepatch"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	kjson "sigs.k8s.io/json"
@@ -163,8 +164,22 @@ func one(p cluster.Patch, data []byte, object any) ([]byte, error) {
 	case cluster.PatchMerge:
 		return jsonpatch.MergePatch(data, p.JSON)
 	default:
-		return strategicpatch.StrategicMergePatch(data, p.JSON, object)
+		patched, err := strategicpatch.StrategicMergePatch(data, p.JSON, object)
+		return patched, strategic(err)
 	}
+}
+
+// strategic keeps errors that quote the patch to itself.
+func strategic(err error) error {
+	for _, silent := range []error{
+		mergepatch.ErrBadJSONDoc, mergepatch.ErrNoListOfLists, mergepatch.ErrBadPatchFormatForPrimitiveList, mergepatch.ErrBadPatchFormatForRetainKeys,
+		mergepatch.ErrBadPatchFormatForSetElementOrderList, mergepatch.ErrPatchContentNotMatchRetainKeys, mergepatch.ErrUnsupportedStrategicMergePatchFormat,
+	} {
+		if err == nil || errors.Is(err, silent) {
+			return err
+		}
+	}
+	return errors.New("the strategic merge patch does not fit: the items of a list of objects need their key, which is mostly name, and $patch is delete, merge or replace")
 }
 
 // decodes tells whether data is a whole object of its type.

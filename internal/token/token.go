@@ -27,6 +27,7 @@ type Token struct {
 	Description string
 	Expires     time.Time // zero: never
 	Usages      []string  // "authentication", "signing"
+	Groups      []string  // that it authenticates as, besides system:bootstrappers
 }
 
 // Whole is the token, id and secret.
@@ -36,6 +37,33 @@ func (t Token) Whole() secret.String { return secret.NewString(t.ID + "." + t.Se
 func (t Token) Joins(now time.Time) bool {
 	return (t.Expires.IsZero() || now.Before(t.Expires)) &&
 		slices.Contains(t.Usages, "authentication") && slices.Contains(t.Usages, "signing")
+}
+
+// Longest is the token that joins nodes for the longest time from now on.
+func Longest(tokens []Token, now time.Time) (Token, bool) {
+	var best Token
+	found := false
+	for _, t := range tokens {
+		if !t.Joins(now) {
+			continue
+		}
+		if !found || !best.Expires.IsZero() && (t.Expires.IsZero() || t.Expires.After(best.Expires)) {
+			best, found = t, true
+		}
+	}
+	return best, found
+}
+
+// soon is too short a time for walking over to the machine that is to join.
+const soon = time.Minute
+
+// ExpiryWarning says that a token which expires at the given time will hardly
+// last for a join; empty if it will.
+func ExpiryWarning(id string, expires, now time.Time) string {
+	if expires.IsZero() || expires.Sub(now) >= soon {
+		return ""
+	}
+	return fmt.Sprintf("token %s expires in %s", id, max(expires.Sub(now), 0).Round(time.Second))
 }
 
 // List returns the cluster's bootstrap tokens by ID. A Secret that is not a
@@ -82,6 +110,11 @@ func fromSecret(s *unstructured.Unstructured) (Token, bool) {
 	for _, usage := range []string{"authentication", "signing"} {
 		if data("usage-bootstrap-"+usage) == "true" {
 			t.Usages = append(t.Usages, usage)
+		}
+	}
+	for group := range strings.SplitSeq(data("auth-extra-groups"), ",") {
+		if group != "" {
+			t.Groups = append(t.Groups, group)
 		}
 	}
 	return t, true

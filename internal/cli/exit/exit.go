@@ -28,7 +28,7 @@ const (
 const Doc = `0    done, or nothing to do
 1    failed, nothing was changed (a rollback may have taken back a part)
 2    wrong usage or configuration
-3    kept for commands that report pending changes; none does yet
+3    changes are pending, none was made
 4    a preflight check failed, nothing was changed
 5    another clusteradm is working on this machine
 6    stopped part-way: run the command again to go on, or clusteradm rollback
@@ -46,6 +46,18 @@ func (e *UsageError) Unwrap() error { return e.Err }
 // Hint is the command that shows the right usage.
 func (e *UsageError) Hint() string { return e.Help }
 
+// PendingError reports changes that were listed and not made.
+type PendingError struct {
+	Err  error
+	Help string // a command that makes them
+}
+
+func (e *PendingError) Error() string { return e.Err.Error() }
+func (e *PendingError) Unwrap() error { return e.Err }
+
+// Hint is a command that makes the changes.
+func (e *PendingError) Hint() string { return e.Help }
+
 // Code is the exit code of a command that returned err.
 func Code(err error) int {
 	var (
@@ -53,6 +65,7 @@ func Code(err error) int {
 		invalid   config.Errors
 		preflight *preflight.FailedError
 		stopped   *engine.StoppedError
+		pending   *PendingError
 	)
 	switch {
 	case err == nil:
@@ -61,6 +74,8 @@ func Code(err error) int {
 		return Interrupted
 	case errors.As(err, &usage), errors.As(err, &invalid):
 		return Usage
+	case errors.As(err, &pending):
+		return Pending
 	case errors.As(err, &preflight):
 		return Preflight
 	case errors.Is(err, state.ErrLocked):

@@ -27,6 +27,7 @@ func TestCode(t *testing.T) {
 		"usage":                      {&exit.UsageError{Err: plain}, 2},
 		"usage, wrapped":             {fmt.Errorf("x: %w", &exit.UsageError{Err: plain}), 2},
 		"configuration":              {config.Errors{{Message: "wrong"}}, 2},
+		"pending":                    {fmt.Errorf("x: %w", &exit.PendingError{Err: plain}), 3},
 		"preflight":                  {&preflight.FailedError{}, 4},
 		"locked":                     {fmt.Errorf("take lock: %w: init", state.ErrLocked), 5},
 		"stopped part-way":           {stopped(1, plain), 6},

@@ -4,16 +4,17 @@ package initcmd
 
 import (
 	"context"
-	"fmt"
-	"slices"
+	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/clusteradm/clusteradm/internal/cli/exit"
+	"github.com/clusteradm/clusteradm/internal/cli/phasecmd"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/config"
 	"github.com/clusteradm/clusteradm/internal/plan"
+	"github.com/clusteradm/clusteradm/internal/world"
 	"github.com/clusteradm/clusteradm/phases"
 	"github.com/clusteradm/clusteradm/preflight"
 )
@@ -45,8 +46,20 @@ changes nothing and says so.`,
 		},
 	}
 	o.flags(cmd)
-	cmd.AddCommand(phaseCommand(s))
+	cmd.AddCommand(list(s).Command())
 	return cmd
+}
+
+// list is the phases of init as commands.
+func list(s *session.Session) phasecmd.List {
+	return phasecmd.List{Name: "init", Phases: phases.Init(), Bind: func(cmd *cobra.Command, some []plan.Phase) {
+		o := &options{}
+		o.flags(cmd)
+		cmd.Args = session.Args(cobra.NoArgs)
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+			return run(cmd.Context(), s, o.complete(cmd), some, false)
+		}
+	}}
 }
 
 func (o *options) flags(cmd *cobra.Command) {
@@ -81,7 +94,7 @@ func (o *options) complete(cmd *cobra.Command) *options {
 	return o
 }
 
-func run(ctx context.Context, s *session.Session, o *options, list []plan.Phase, whole bool) error {
+func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase, whole bool) error {
 	docs, err := s.Documents(o.file)
 	if err != nil {
 		return &exit.UsageError{Err: err}
@@ -96,11 +109,11 @@ func run(ctx context.Context, s *session.Session, o *options, list []plan.Phase,
 	}
 	defer release()
 	s.Warn(loaded.Warnings, loaded.Unused)
-	skip, err := skipped(loaded.Cluster.SkipPhases, list)
+	skip, err := list(s).Skipped(loaded.Cluster.SkipPhases, some)
 	if err != nil {
 		return err
 	}
-	prepared, err := prepare(ctx, s, loaded, list, skip)
+	prepared, err := prepare(ctx, s, loaded, some, skip)
 	if err != nil {
 		return err
 	}
@@ -114,100 +127,29 @@ func run(ctx context.Context, s *session.Session, o *options, list []plan.Phase,
 	if err := prepared.ensure(); err != nil {
 		return err
 	}
-	p, err := plan.Build(listName(list, whole), list, prepared.input, skip)
+	p, err := plan.Build(list(s).RunName(some, whole), some, prepared.input, skip)
 	if err != nil {
 		return &exit.UsageError{Err: err}
 	}
 	client := prepared.client(s)
+	parts := world.Parts{Kube: client, Runtime: s.Runtime(in.Node.CRISocket)}
 	if loaded.DryRun {
-		return s.DryRun(ctx, client, p)
+		return s.DryRun(ctx, parts, p)
+	}
+	if whole && prepared.ours {
+		// What cannot be planned, since the API server is down, is to be mended.
+		if changes, err := s.Plan(ctx, parts, p); err == nil && reconfigures(changes) {
+			return errors.Join(s.ShowPlan(p.Name, changes), &exit.PendingError{
+				Err:  errors.New("init: the control plane runs with other settings than these, and init does not change them"),
+				Help: "clusteradm init phase control-plane all --config FILE; clusteradm init phase upload-config all --config FILE",
+			})
+		}
 	}
 	if len(p.Groups) > 0 {
-		if _, err := s.Apply(ctx, client, p); err != nil {
+		if _, err := s.Apply(ctx, parts, p); err != nil {
 			return err
 		}
 	}
 	r := result{whole: whole, join: prepared.has("show-join-command") && !o.skipTokenPrint}
 	return r.print(ctx, s, prepared.input, client)
-}
-
-// skipped is what of the phases to leave out is in the list: a configuration
-// may name those of the whole init and be used for one phase.
-func skipped(skip []string, list []plan.Phase) ([]string, error) {
-	all, here := phaseNames(phases.Init(), "", nil), phaseNames(list, "", nil)
-	var kept []string
-	for _, name := range skip {
-		if !slices.Contains(all, name) {
-			return nil, &exit.UsageError{Err: fmt.Errorf("skip phase %q: init has no such phase", name), Help: "clusteradm init phase --help"}
-		}
-		if slices.Contains(here, name) {
-			kept = append(kept, name)
-		}
-	}
-	return kept, nil
-}
-
-func phaseCommand(s *session.Session) *cobra.Command {
-	parent := session.Group(&cobra.Command{
-		Use:     "phase",
-		Short:   "Run one phase of init",
-		Example: "  clusteradm init phase certs all",
-	})
-	for _, phase := range phases.Init() {
-		parent.AddCommand(phaseCommands(s, phase))
-	}
-	return parent
-}
-
-// phaseCommands derives the commands of a phase: itself, each of its parts,
-// and "all" for the parts together.
-func phaseCommands(s *session.Session, phase plan.Phase) *cobra.Command {
-	cmd := command(s, phase, phase.Name, phase)
-	if len(phase.Sub) == 0 {
-		return cmd
-	}
-	group := session.Group(&cobra.Command{Use: cmd.Use, Short: cmd.Short, Long: cmd.Long, Example: cmd.Example + " all", Hidden: cmd.Hidden})
-	if phase.Example != "" {
-		group.Example = cmd.Example
-	}
-	all := phase
-	all.Name = "all"
-	group.AddCommand(command(s, all, phase.Name+" all", phase))
-	for _, sub := range phase.Sub {
-		within := phase // its own steps, such as directories, and this one part
-		within.Sub = []plan.Phase{sub}
-		group.AddCommand(command(s, sub, phase.Name+" "+sub.Name, within))
-	}
-	return group
-}
-
-// command carries out list; shown says how it is called and described.
-func command(s *session.Session, shown plan.Phase, path string, list ...plan.Phase) *cobra.Command {
-	o := &options{}
-	example := shown.Example
-	if example == "" {
-		example = "clusteradm init phase " + path
-	}
-	cmd := &cobra.Command{
-		Use: shown.Name, Short: shown.Short, Long: shown.Long, Example: "  " + example, Hidden: shown.Hidden,
-		Args: session.Args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return run(cmd.Context(), s, o.complete(cmd), list, false)
-		},
-	}
-	o.flags(cmd)
-	return cmd
-}
-
-// listName is what the journal and messages call the run: one of single phases
-// must not go on in, or be taken for, that of a whole init.
-func listName(list []plan.Phase, whole bool) string {
-	if whole {
-		return "init"
-	}
-	name := "init phase"
-	for _, phase := range list {
-		name += " " + phase.Name
-	}
-	return name
 }

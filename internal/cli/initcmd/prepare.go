@@ -7,10 +7,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/clusteradm/clusteradm/internal/cli/phasecmd"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/config"
-	"github.com/clusteradm/clusteradm/internal/facts"
 	"github.com/clusteradm/clusteradm/internal/kube/client"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/world"
@@ -32,8 +32,8 @@ func prepare(ctx context.Context, s *session.Session, l *config.Loaded, list []p
 	for _, spec := range pki.Tree(l.Cluster, l.Node) {
 		files = append(files, spec.KeyPath(), spec.CertPath(), spec.PublicPath())
 	}
-	names := phaseNames(list, "", skip)
-	f, err := facts.Gather(ctx, s.Machine, l.Cluster, files, slices.ContainsFunc(names, needsPrograms))
+	names := phasecmd.Names(list, skip)
+	f, err := s.Facts(ctx, l.Cluster, l.Node, files, slices.ContainsFunc(names, needsPrograms))
 	if err != nil {
 		return nil, err
 	}
@@ -78,18 +78,6 @@ func ours(f cluster.HostFacts, n cluster.Node, b *pki.Bundle) bool {
 
 // has reports whether a phase is to be carried out.
 func (p *prepared) has(phase string) bool { return slices.Contains(p.names, phase) }
-
-func phaseNames(list []plan.Phase, parent string, skip []string) []string {
-	var names []string
-	for _, phase := range list {
-		name := parent + phase.Name
-		if slices.Contains(skip, name) {
-			continue
-		}
-		names = append(append(names, name), phaseNames(phase.Sub, name+"/", skip)...)
-	}
-	return names
-}
 
 // ensure makes, in memory, what of the PKI the phases will write and is not on
 // the machine.

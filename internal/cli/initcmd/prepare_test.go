@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clusteradm/clusteradm/internal/cli/phasecmd"
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/config"
 	"github.com/clusteradm/clusteradm/internal/plan"
@@ -40,7 +41,7 @@ func existing(t *testing.T, client func(*pki.Bundle, pki.Spec) secret.Bytes) *pr
 			facts.PKI[cluster.KubeletClientPEM] = client(b, k.Client)
 		}
 	}
-	return &prepared{found: b, ours: true, names: phaseNames(phases.Init(), "", nil), input: plan.Input{
+	return &prepared{found: b, ours: true, names: phasecmd.Names(phases.Init(), nil), input: plan.Input{
 		Cluster: loaded.Cluster, Node: loaded.Node, PKI: b, Facts: cluster.Facts{Now: now, Hosts: map[string]cluster.HostFacts{"cp1": facts}}}}
 }
 

@@ -5,14 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/discovery"
+	"github.com/clusteradm/clusteradm/internal/event"
 	"github.com/clusteradm/clusteradm/internal/plan"
+	"github.com/clusteradm/clusteradm/internal/secret"
 	"github.com/clusteradm/clusteradm/internal/token"
 	"github.com/clusteradm/clusteradm/internal/world"
-	"github.com/clusteradm/clusteradm/pki"
 )
 
 // result is what a command prints when all is done.
@@ -24,7 +25,7 @@ type result struct {
 func (r result) print(ctx context.Context, s *session.Session, in plan.Input, client *world.Lazy) error {
 	join := ""
 	if r.join {
-		command, err := joinCommand(ctx, in, client)
+		command, err := joinCommand(ctx, s, in, client)
 		if err != nil && !(r.whole && errors.Is(err, errNoToken)) {
 			return err
 		}
@@ -65,26 +66,24 @@ func (noTokenError) Error() string {
 }
 
 // Hint is the command that makes one.
-func (noTokenError) Hint() string { return "clusteradm init phase bootstrap-token" }
+func (noTokenError) Hint() string { return "clusteradm token create --print-join-command" }
 
 // joinCommand takes a token that the cluster has: a repeated init made no new one.
-func joinCommand(ctx context.Context, in plan.Input, client *world.Lazy) (string, error) {
+func joinCommand(ctx context.Context, s *session.Session, in plan.Input, client *world.Lazy) (string, error) {
 	tokens, err := token.List(ctx, client)
 	if err != nil {
 		return "", err
 	}
-	endpoint, err := url.Parse(in.Cluster.Endpoint(in.Node))
+	best, ok := token.Longest(tokens, in.Facts.Now)
+	if !ok {
+		return "", errNoToken
+	}
+	pins, err := discovery.Pins(in.PKI.Pairs["ca"].Cert)
 	if err != nil {
 		return "", fmt.Errorf("print join command: %w", err)
 	}
-	pin, err := pki.Pin(in.PKI.Pairs["ca"].Cert)
-	if err != nil {
-		return "", fmt.Errorf("print join command: %w", err)
+	if warning := token.ExpiryWarning(best.ID, best.Expires, in.Facts.Now); warning != "" {
+		s.Caution(event.Event{Message: warning, Hint: "clusteradm token create --print-join-command"})
 	}
-	for _, t := range tokens {
-		if t.Joins(in.Facts.Now) {
-			return fmt.Sprintf("clusteradm join %s --token %s --discovery-token-ca-cert-hash %s", endpoint.Host, t.Whole().Reveal(), pin), nil
-		}
-	}
-	return "", errNoToken
+	return token.JoinCommand(in.Cluster.Endpoint(in.Node), best.Whole(), pins, secret.String{})
 }

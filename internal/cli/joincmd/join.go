@@ -12,9 +12,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/clusteradm/clusteradm/internal/cli/exit"
+	"github.com/clusteradm/clusteradm/internal/cli/phasecmd"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/config"
 	"github.com/clusteradm/clusteradm/internal/plan"
+	"github.com/clusteradm/clusteradm/internal/world"
 	"github.com/clusteradm/clusteradm/phases"
 	"github.com/clusteradm/clusteradm/preflight"
 )
@@ -28,7 +30,7 @@ type options struct {
 func New(s *session.Session) *cobra.Command {
 	o := &options{}
 	cmd := &cobra.Command{
-		Use:   "join [api-server-endpoint]",
+		Use:   "join" + argument,
 		Short: "Make this machine a worker of a cluster",
 		Long: `Make this machine a worker of a cluster.
 
@@ -38,14 +40,33 @@ on; run on a node of the cluster it changes nothing.`,
 		Example: `  clusteradm join 10.0.0.1:6443 --token abcdef.0123456789abcdef \
     --discovery-token-ca-cert-hash sha256:…
   clusteradm join --config join.yaml --dry-run`,
-		Args: session.Args(cobra.MaximumNArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 1 {
-				o.APIServerEndpoint = args[0]
-			}
-			return run(cmd.Context(), s, o)
-		},
 	}
+	bind(s, o, cmd, phases.Join(), true)
+	cmd.AddCommand(list(s).Command())
+	return cmd
+}
+
+// list is the phases of join as commands.
+func list(s *session.Session) phasecmd.List {
+	return phasecmd.List{Name: "join", Phases: phases.Join(), Args: argument, Bind: func(cmd *cobra.Command, some []plan.Phase) {
+		bind(s, &options{}, cmd, some, false)
+	}}
+}
+
+const argument = " [api-server-endpoint]"
+
+func bind(s *session.Session, o *options, cmd *cobra.Command, some []plan.Phase, whole bool) {
+	o.flags(cmd)
+	cmd.Args = session.Args(cobra.MaximumNArgs(1))
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			o.APIServerEndpoint = args[0]
+		}
+		return run(cmd.Context(), s, o, some, whole)
+	}
+}
+
+func (o *options) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.file, "config", "", "path of the configuration file")
 	f.StringVar(&o.CRISocket, "cri-socket", "", "socket of the container runtime")
@@ -60,10 +81,9 @@ on; run on a node of the cluster it changes nothing.`,
 	f.StringSliceVar(&o.SkipPhases, "skip-phases", nil, "phases to leave out")
 	f.StringVar(&o.TLSBootstrapToken, "tls-bootstrap-token", "", "token to ask for the kubelet's certificate with")
 	f.StringVar(&o.Token, "token", "", "token for both discovery and the kubelet's certificate")
-	return cmd
 }
 
-func run(ctx context.Context, s *session.Session, o *options) error {
+func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase, whole bool) error {
 	docs, err := s.Documents(o.file)
 	if err != nil {
 		return &exit.UsageError{Err: err}
@@ -81,26 +101,36 @@ func run(ctx context.Context, s *session.Session, o *options) error {
 	}
 	defer release()
 	s.Warn(join.Warnings, join.Unused)
+	skip, err := list(s).Skipped(join.SkipPhases, some)
+	if err != nil {
+		return err
+	}
 	prepared, err := prepare(ctx, s, join)
 	if err != nil {
 		return err
 	}
 	in, client := prepared.input, prepared.client
-	if !slices.Contains(join.SkipPhases, "preflight") {
+	if slices.Contains(phasecmd.Names(some, skip), "preflight") {
 		subject := preflight.Subject{Cluster: in.Cluster, Node: in.Node, Facts: in.HostFacts(), Ours: prepared.ours}
 		if err := s.Preflight(preflight.Join(in.Node, in.Join.CACertPath), subject, in.Node.IgnorePreflight); err != nil {
 			return err
 		}
 	}
-	p, err := plan.Build("join", phases.Join(), in, join.SkipPhases)
+	p, err := plan.Build(list(s).RunName(some, whole), some, in, skip)
 	if err != nil {
 		return &exit.UsageError{Err: err}
 	}
+	parts := world.Parts{Kube: client, Runtime: s.Runtime(in.Node.CRISocket)}
 	if join.DryRun {
-		return s.DryRun(ctx, client, p)
+		return s.DryRun(ctx, parts, p)
 	}
-	if _, err := s.Apply(ctx, client, p); err != nil {
-		return err
+	if len(p.Groups) > 0 {
+		if _, err := s.Apply(ctx, parts, p); err != nil {
+			return err
+		}
+	}
+	if !whole {
+		return nil
 	}
 	if s.Format == "json" {
 		return json.NewEncoder(s.Streams.Out).Encode(struct {

@@ -19,11 +19,11 @@ import (
 	"github.com/clusteradm/clusteradm/internal/config"
 	"github.com/clusteradm/clusteradm/internal/discovery"
 	"github.com/clusteradm/clusteradm/internal/event"
-	"github.com/clusteradm/clusteradm/internal/facts"
 	"github.com/clusteradm/clusteradm/internal/kube"
 	"github.com/clusteradm/clusteradm/internal/kube/client"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/secret"
+	"github.com/clusteradm/clusteradm/internal/token"
 	"github.com/clusteradm/clusteradm/internal/world"
 	"github.com/clusteradm/clusteradm/phases"
 	"github.com/clusteradm/clusteradm/pki"
@@ -53,7 +53,7 @@ func prepare(ctx context.Context, s *session.Session, join *config.Join) (*prepa
 		return nil, err
 	}
 	c.Timeouts = join.Timeouts
-	f, err := facts.Gather(ctx, s.Machine, c, []string{join.CACertPath}, true)
+	f, err := s.Facts(ctx, c, join.Node, []string{join.CACertPath}, true)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func discover(ctx context.Context, s *session.Session, join *config.Join) (disco
 		}
 		return discovery.File(data)
 	}
-	id, tokenSecret, err := discovery.ParseToken(d.Token.Reveal())
+	id, tokenSecret, err := token.Parse(d.Token.Reveal())
 	if err != nil {
 		return discovery.Info{}, err
 	}

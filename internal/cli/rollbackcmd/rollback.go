@@ -72,7 +72,7 @@ func run(ctx context.Context, s *session.Session, o *options) error {
 		return err
 	}
 	defer journal.Close()
-	e, done := s.Engine(noCluster())
+	e, done := s.Engine(world.Parts{Kube: noCluster()})
 	result, err := e.Rollback(ctx, journal)
 	done()
 	if err != nil {

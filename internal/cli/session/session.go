@@ -20,6 +20,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/config"
 	"github.com/clusteradm/clusteradm/internal/engine"
 	"github.com/clusteradm/clusteradm/internal/event"
+	"github.com/clusteradm/clusteradm/internal/facts"
 	"github.com/clusteradm/clusteradm/internal/host/local"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/state"
@@ -90,23 +91,14 @@ func (s *Session) Inputs(ctx context.Context, o config.Overrides) config.Inputs 
 	return in
 }
 
-// sockets are where container runtimes listen, as kubeadm looks for them.
-var sockets = []string{"/var/run/containerd/containerd.sock", "/var/run/crio/crio.sock", "/var/run/cri-dockerd.sock"}
-
 // runtimeSocket is that of the only runtime on the machine; with several the
 // configuration must say which, and the default stays containerd's.
 func (s *Session) runtimeSocket(ctx context.Context) string {
-	found := ""
-	for _, socket := range sockets {
-		if _, err := s.Machine.Stat(ctx, socket); err != nil {
-			continue
-		}
-		if found != "" {
-			return ""
-		}
-		found = "unix://" + socket
+	found := facts.Sockets(ctx, s.Machine)
+	if len(found) != 1 {
+		return ""
 	}
-	return found
+	return "unix://" + found[0]
 }
 
 // Documents reads the configuration file, if there is one.
@@ -137,12 +129,15 @@ func (s *Session) Warn(warnings config.Errors, unused []string) {
 	for _, w := range warnings {
 		hint := w.Hint
 		w.Hint = ""
-		s.warn(event.Event{Message: w.Error(), Hint: hint}, "")
+		s.Caution(event.Event{Message: w.Error(), Hint: hint})
 	}
 	for _, kind := range unused {
-		s.warn(event.Event{Message: kind + " is given and has no meaning here"}, "")
+		s.Caution(event.Event{Message: kind + " is given and has no meaning here"})
 	}
 }
+
+// Caution shows a warning that belongs to no plan.
+func (s *Session) Caution(e event.Event) { s.warn(e, "") }
 
 func (s *Session) warn(e event.Event, name string) {
 	e.Time, e.Kind = s.Now(), event.Warning
@@ -166,29 +161,41 @@ func (s *Session) Narrator() (say func(event.Event), done func()) {
 	}, done
 }
 
-// Engine returns the engine over this machine, and what must be called after.
-func (s *Session) Engine(client world.Client) (*engine.Engine, func()) {
+// Engine returns the engine over this machine and what else the parts name,
+// and what must be called after.
+func (s *Session) Engine(parts world.Parts) (*engine.Engine, func()) {
 	sink, done := s.Streams.Sink(s.Format)
+	parts.Machine = s.Machine
 	return &engine.Engine{
-		World: world.New(world.Parts{Machine: s.Machine, Kube: client}), Sink: sink, Now: s.Now,
+		World: world.New(parts), Sink: sink, Now: s.Now,
 		Begin: func(list string) (*state.Run, error) { return s.Runs.Begin(list, s.Now()) },
 	}, done
 }
 
-// DryRun prints what a plan would change.
-func (s *Session) DryRun(ctx context.Context, client world.Client, p *plan.Plan) error {
-	e, done := s.Engine(client)
+// Plan says what a plan would change.
+func (s *Session) Plan(ctx context.Context, parts world.Parts, p *plan.Plan) ([]engine.StepChange, error) {
+	e, done := s.Engine(parts)
 	defer done()
-	changes, err := e.Plan(ctx, p)
+	return e.Plan(ctx, p)
+}
+
+// DryRun prints what a plan would change.
+func (s *Session) DryRun(ctx context.Context, parts world.Parts, p *plan.Plan) error {
+	changes, err := s.Plan(ctx, parts, p)
 	if err != nil {
 		return err
 	}
+	return s.ShowPlan(p.Name, changes)
+}
+
+// ShowPlan prints changes that nobody made.
+func (s *Session) ShowPlan(list string, changes []engine.StepChange) error {
 	if s.Format == "json" {
 		return json.NewEncoder(s.Streams.Out).Encode(struct {
 			Kind    string              `json:"kind"`
 			List    string              `json:"list"`
 			Changes []engine.StepChange `json:"changes"`
-		}{"plan", p.Name, changes})
+		}{"plan", list, changes})
 	}
 	changing := 0
 	for _, c := range changes {
@@ -204,18 +211,18 @@ func (s *Session) DryRun(ctx context.Context, client world.Client, p *plan.Plan)
 		}
 	}
 	if changing == 0 {
-		fmt.Fprintf(s.Streams.Out, "%s: nothing to change\n", p.Name)
+		fmt.Fprintf(s.Streams.Out, "%s: nothing to change\n", list)
 		return nil
 	}
-	fmt.Fprintf(s.Streams.Out, "%s: %d changes; nothing was changed\n", p.Name, changing)
+	fmt.Fprintf(s.Streams.Out, "%s: %d changes; nothing was changed\n", list, changing)
 	return nil
 }
 
 // Apply carries a plan out. The caller holds the machine's lock since before
 // it gathered the facts: two runs that saw the same empty machine would make
 // two certificate authorities.
-func (s *Session) Apply(ctx context.Context, client world.Client, p *plan.Plan) (engine.Result, error) {
-	e, done := s.Engine(client)
+func (s *Session) Apply(ctx context.Context, parts world.Parts, p *plan.Plan) (engine.Result, error) {
+	e, done := s.Engine(parts)
 	defer done()
 	return e.Apply(ctx, p)
 }

@@ -1,0 +1,24 @@
+package initcmd
+
+import (
+	"github.com/clusteradm/clusteradm/internal/engine"
+	"github.com/clusteradm/clusteradm/internal/plan"
+)
+
+// reconfigures reports a plan that would give a control plane that runs other
+// settings, and do nothing else. An interrupted init has something left to
+// make or to start, a damaged one something to mend; the labels and taints of
+// the Node may be all that either lacks.
+func reconfigures(changes []engine.StepChange) bool {
+	settings := false
+	for _, c := range changes {
+		switch c.Change.Verb {
+		case plan.None:
+		case plan.Update:
+			settings = settings || c.Phase != "mark-control-plane"
+		default:
+			return false
+		}
+	}
+	return settings
+}

@@ -1,0 +1,37 @@
+package session
+
+import (
+	"context"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/cri"
+	"github.com/clusteradm/clusteradm/internal/cri/client"
+	"github.com/clusteradm/clusteradm/internal/facts"
+)
+
+// Runtime is the container runtime of this machine behind a socket, with or
+// without unix://. It connects when it is first asked something.
+func (s *Session) Runtime(socket string) cri.Client { return client.New(s.Machine, socket) }
+
+// Facts are those of this machine: with programs those too that only programs
+// know, the container runtime among them.
+func (s *Session) Facts(ctx context.Context, c *cluster.Cluster, n cluster.Node, pkiFiles []string, programs bool) (cluster.HostFacts, error) {
+	var f cluster.HostFacts
+	var runtime cluster.RuntimeFacts
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		f, err = facts.Gather(ctx, s.Machine, c, pkiFiles, programs)
+		return err
+	})
+	if programs {
+		g.Go(func() (err error) {
+			runtime, err = facts.Runtime(ctx, s.Machine, s.Runtime(n.CRISocket), n.CRISocket)
+			return err
+		})
+	}
+	err := g.Wait()
+	f.Runtime = runtime
+	return f, err
+}
