@@ -36,6 +36,16 @@ func files() fs.FS {
 	return fstest.MapFS{
 		"net.yaml":                    {Data: []byte("kind: DaemonSet\n")},
 		"x/y.conf":                    {Data: []byte("kind: Config\n")},
+		"many/etcd1+merge.yaml":       {Data: []byte("b: 1\n---\n# no more\n---\nc: 1\n")},
+		"many/etcd0+json.json":        {Data: []byte(`[{"op": "remove", "path": "/x"}]`)},
+		"many/a/etcd.yaml":            {Data: []byte("a: 1\n")},
+		"many/..data/etcd.yaml":       {Data: []byte("a: 1\n")},
+		"odd/empty.yaml":              {},
+		"odd/etcd.yaml":               {},
+		"wrong-type/etcd+jsn.yaml":    {},
+		"wrong-shape/etcd+json.yaml":  {Data: []byte("a: 1\n")},
+		"deep/1/2/3/4/5/6/7/8/9/a":    {},
+		"unreadable/etcd.yaml":        {Mode: fs.ModeSymlink | 0o777, Data: []byte("nowhere")},
 		"etc/patches/etcd.yaml":       {Data: []byte("metadata: {labels: {a: b}}\n")},
 		"q/kube-scheduler+merge.json": {Data: []byte(`{"metadata": {"labels": {"a": "b"}}}`)},
 	}

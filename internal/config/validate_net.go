@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -41,6 +42,9 @@ func (f field) networking(conf *v1beta4.ClusterConfiguration) {
 		for _, p := range pods {
 			podField.nodeMask(p, conf.ControllerManager.ExtraArgs)
 		}
+	}
+	if len(pods) > 0 && len(services) > 0 && !slices.ContainsFunc(pods, func(p netip.Prefix) bool { return p.Addr().Is4() == services[0].Addr().Is4() }) {
+		podField.warn(fmt.Sprintf("has no range of the family of the service subnet %s", services[0]), "pods reach the API server at its first address")
 	}
 	for _, p := range pods {
 		for _, s := range services {
