@@ -56,6 +56,7 @@ type rig struct {
 	store   *kubetest.Store
 	state   string // directory of the runs and the lock
 	files   map[string]string
+	readDir func(path string) ([]fs.DirEntry, error)
 	dial    func(addr string) (net.Conn, error)
 	// terminal has the commands narrate live.
 	terminal bool
@@ -159,7 +160,8 @@ func (r *rig) with(ctx context.Context, args ...string) ran {
 			}
 			return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
 		},
-		Runs: state.Open(filepath.Join(r.state, "runs")), LockPath: filepath.Join(r.state, "lock"),
+		ReadDir: r.readDir,
+		Runs:    state.Open(filepath.Join(r.state, "runs")), LockPath: filepath.Join(r.state, "lock"),
 	}
 	code := cli.Main(ctx, args, s)
 	return ran{code, out.String(), stderr.String()}

@@ -29,11 +29,13 @@ type checker struct {
 	// its own machine can tell is not missed.
 	elsewhere bool
 	known     []string // names of checks, see Inputs
+	// allowDeprecated is that of Inputs.
+	allowDeprecated bool
 }
 
 func newChecker(input []byte, in Inputs) *checker {
 	docs, errs := split(input)
-	c := &checker{docs: map[string]*document{}, count: len(docs), flags: map[string]string{}, moved: map[place]place{}, errs: errs, known: in.KnownChecks, elsewhere: in.Elsewhere}
+	c := &checker{docs: map[string]*document{}, count: len(docs), flags: map[string]string{}, moved: map[place]place{}, errs: errs, known: in.KnownChecks, elsewhere: in.Elsewhere, allowDeprecated: in.AllowDeprecated}
 	for _, doc := range docs {
 		c.docs[doc.kind] = doc
 	}
@@ -72,7 +74,7 @@ func (c *checker) decodeAll() *given {
 	c.decode(kubeletKind, &out.kubelet)
 	c.decode(kubeProxyKind, &out.proxy)
 	for _, kind := range sortedKeys(c.docs) {
-		if c.older(kind) {
+		if c.older(kind) && !c.allowDeprecated {
 			c.at(kind, "apiVersion").warn(v1beta3.APIVersion+" is deprecated", "clusteradm config migrate --old-config old.yaml --new-config new.yaml")
 		}
 	}

@@ -42,6 +42,8 @@ type Inputs struct {
 	// its own machine can tell, such as its name, is neither needed nor filled
 	// in.
 	Elsewhere bool
+	// AllowDeprecated keeps deprecated versions of the API from being warned of.
+	AllowDeprecated bool
 }
 
 // Loaded is what init is asked to do.

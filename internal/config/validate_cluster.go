@@ -55,7 +55,7 @@ func (f field) version(value string) (minor int, ok bool) {
 }
 
 func (f field) featureGates(gates map[string]bool) {
-	known := []string{"NodeLocalCRISocket", "PublicKeysECDSA", "RootlessControlPlane"}
+	known := knownGates()
 	for _, name := range sortedKeys(gates) {
 		at := f.child("featureGates").child(name)
 		if !slices.Contains(known, name) {

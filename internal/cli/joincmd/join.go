@@ -69,6 +69,11 @@ func bind(s *session.Session, o *options, cmd *cobra.Command, some []plan.Phase,
 func (o *options) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.file, "config", "", "path of the configuration file")
+	const ofControlPlane = "of a further control plane, which is not supported yet: "
+	f.StringVar(&o.APIServerAdvertiseAddress, "apiserver-advertise-address", "", ofControlPlane+"address its API server is reached at")
+	f.IntVar(&o.APIServerBindPort, "apiserver-bind-port", 0, ofControlPlane+"port of its API server")
+	f.StringVar(&o.CertificateKey, "certificate-key", "", ofControlPlane+"key of the uploaded certificates")
+	f.BoolVar(&o.ControlPlane, "control-plane", false, "join as a further control plane (not supported yet)")
 	f.StringVar(&o.CRISocket, "cri-socket", "", "socket of the container runtime")
 	f.StringVar(&o.DiscoveryFile, "discovery-file", "", "kubeconfig file that says where the cluster is and what to trust")
 	f.StringVar(&o.DiscoveryToken, "discovery-token", "", "token to find the cluster with")

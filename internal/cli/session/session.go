@@ -16,6 +16,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/config"
 	"github.com/clusteradm/clusteradm/internal/engine"
@@ -52,6 +54,9 @@ type Session struct {
 	Rand     io.Reader
 	ReadFile func(path string) ([]byte, error)
 	ReadDir  func(path string) ([]fs.DirEntry, error)
+	// Chroot makes a directory the root of this process and of the programs
+	// that it runs.
+	Chroot   func(path string) error
 	Runs     state.Store
 	LockPath string
 }
@@ -72,9 +77,16 @@ func System(streams ui.Streams) *Session {
 	return &Session{
 		Streams: streams, Format: "text", Build: build,
 		Machine: local.New(hostname, local.Options{}), Hostname: hostname, Address: defaultAddress, Environ: os.Environ(),
-		Now: time.Now, Rand: rand.Reader, ReadFile: os.ReadFile, ReadDir: os.ReadDir,
+		Now: time.Now, Rand: rand.Reader, ReadFile: os.ReadFile, ReadDir: os.ReadDir, Chroot: chroot,
 		Runs: state.Open(state.Dir), LockPath: state.LockFile,
 	}
+}
+
+func chroot(path string) error {
+	if err := unix.Chroot(path); err != nil {
+		return &fs.PathError{Op: "chroot", Path: path, Err: err}
+	}
+	return os.Chdir("/")
 }
 
 // Inputs are what a configuration depends on besides its documents.
