@@ -9,10 +9,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/clusteradm/clusteradm/internal/cli/certscmd"
 	"github.com/clusteradm/clusteradm/internal/cli/configcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cli/initcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/joincmd"
+	"github.com/clusteradm/clusteradm/internal/cli/kubeconfigcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/rollbackcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cli/tokencmd"
@@ -68,6 +70,7 @@ goes on where it was.`,
 	}
 	session.Group(root)
 	root.AddCommand(configcmd.New(s), initcmd.New(s), joincmd.New(s), rollbackcmd.New(s), tokencmd.New(s), version(s), exitCodes())
+	root.AddCommand(certscmd.New(s), kubeconfigcmd.New(s))
 	furnish(root)
 	return root
 }

@@ -167,8 +167,7 @@ type Node struct {
 	Taints          []Taint    // nil: the default of the role
 	KubeletArgs     []Arg
 	ImagePullPolicy string
-	// ImagePullParallel is the inverse of kubeadm's imagePullSerial, so that
-	// the zero value is kubeadm's default.
+	// ImagePullParallel is false only if imagePullSerial was asked for.
 	ImagePullParallel bool
 	// Patches are laid over what is rendered for this node, in their order.
 	Patches         []Patch

@@ -67,6 +67,10 @@ type FileFact struct {
 	Size    int64
 	Mode    uint32
 	Changed time.Time
+	// UID, GID and Target, of a link, are known of what was asked for by name:
+	// see facts.Attributes.
+	UID, GID int
+	Target   string
 }
 
 // Listener is one listening TCP port.

@@ -21,6 +21,7 @@ type checker struct {
 	moved    map[place]place   // from where a field is now to where an older version has it
 	errs     Errors
 	warnings Errors
+	sockets  []string // of container runtimes, found on the machine
 	// existing says that a cluster runs with this configuration: what would be
 	// unwise in a new one must not keep it from being joined, upgraded or
 	// rescued, so only what could do harm is refused.
@@ -35,7 +36,7 @@ type checker struct {
 
 func newChecker(input []byte, in Inputs) *checker {
 	docs, errs := split(input)
-	c := &checker{docs: map[string]*document{}, count: len(docs), flags: map[string]string{}, moved: map[place]place{}, errs: errs, known: in.KnownChecks, elsewhere: in.Elsewhere, allowDeprecated: in.AllowDeprecated}
+	c := &checker{docs: map[string]*document{}, count: len(docs), flags: map[string]string{}, moved: map[place]place{}, errs: errs, sockets: in.CRISockets, known: in.KnownChecks, elsewhere: in.Elsewhere, allowDeprecated: in.AllowDeprecated}
 	for _, doc := range docs {
 		c.docs[doc.kind] = doc
 	}

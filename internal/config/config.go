@@ -27,7 +27,7 @@ type Inputs struct {
 	Host           string     // how plans call the machine; the node name when empty
 	Hostname       string     // of the machine: the default node name
 	DefaultAddress netip.Addr // of the interface with the default route
-	CRISocket      string     // the one found on the machine, empty for containerd's
+	CRISockets     []string   // those found on the machine: with several one must be configured, with none it is containerd's
 	Now            time.Time  // tokens with a time of expiry are reckoned from it
 	Rand           io.Reader  // tokens are made from it
 	// ReadFile reads what the documents name: a pod network manifest, patches, a
@@ -77,6 +77,9 @@ type Discovery struct {
 	UnsafeSkipCAVerification bool
 	File                     string // path or https URL of a kubeconfig
 	TLSBootstrapToken        secret.String
+	// Wait is how long a cluster that is still to come is waited for: only
+	// where the documents say so, while kubeadm waits five minutes.
+	Wait time.Duration
 }
 
 // Load reads the configuration of init. Empty docs are all defaults. The error
@@ -151,11 +154,15 @@ func LoadJoin(docs []byte, in Inputs) (*Join, error) {
 }
 
 func (c *checker) loadJoin(join *v1beta4.JoinConfiguration, in Inputs) *Join {
+	waits := join.Timeouts != nil && join.Timeouts.Discovery != nil
 	defaultJoin(join, in)
 	c.join(join, in)
 	out := &Join{
 		Node: toNode(join.NodeRegistration, in), Discovery: toDiscovery(join.Discovery), CACertPath: join.CACertPath,
 		Timeouts: toTimeouts(join.Timeouts), SkipPhases: join.SkipPhases, DryRun: join.DryRun,
+	}
+	if waits {
+		out.Discovery.Wait = out.Timeouts.Discovery
 	}
 	out.Node.Address, out.Node.BindPort = in.DefaultAddress, defaultBindPort
 	out.Node.Patches = c.at(v1beta4.JoinKind, "").patches(join.Patches, in)

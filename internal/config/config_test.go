@@ -103,7 +103,7 @@ func TestDefaultsAreKubeadms(t *testing.T) {
 func TestDefaultNode(t *testing.T) {
 	got := load(t, "", nil)
 	n := got.Node
-	if n.Name != "node-1" || n.Host != "node-1" || !n.ControlPlane || n.BindPort != 6443 || n.Address.String() != "192.0.2.10" || n.ImagePullParallel ||
+	if n.Name != "node-1" || n.Host != "node-1" || !n.ControlPlane || n.BindPort != 6443 || n.Address.String() != "192.0.2.10" || !n.ImagePullParallel ||
 		n.CRISocket != "unix:///var/run/containerd/containerd.sock" || n.ImagePullPolicy != "IfNotPresent" {
 		t.Errorf("node = %+v", n)
 	}
@@ -136,7 +136,7 @@ nodeRegistration:
   name: CP.example.com
   criSocket: /run/crio/crio.sock
   taints: []
-  imagePullSerial: false
+  imagePullSerial: true
   kubeletExtraArgs: [{name: node-labels, value: "a/b=c"}]
   ignorePreflightErrors: [Swap, NumCPU]
 skipPhases: [addon/kube-proxy]
@@ -193,7 +193,7 @@ func TestEveryDocument(t *testing.T) {
 	golden(t, "full-cluster.golden.yaml", uploaded)
 	golden(t, "full-kubelet.golden.yaml", got.Cluster.Kubelet.YAML)
 	n := got.Node
-	if n.Name != "cp.example.com" || n.Taints == nil || len(n.Taints) != 0 || !n.ImagePullParallel || n.CRISocket != "unix:///run/crio/crio.sock" ||
+	if n.Name != "cp.example.com" || n.Taints == nil || len(n.Taints) != 0 || n.ImagePullParallel || n.CRISocket != "unix:///run/crio/crio.sock" ||
 		len(n.Patches) != 1 || n.Patches[0].Target != "etcd" || strings.Join(n.IgnorePreflight, " ") != "numcpu swap" || n.BindPort != 7443 {
 		t.Errorf("node = %+v", n)
 	}

@@ -99,6 +99,9 @@ func defaultJoin(join *v1beta4.JoinConfiguration, in Inputs) {
 }
 
 func defaultNode(node *v1beta4.NodeRegistrationOptions, in Inputs, controlPlane bool) {
+	// The kubelet registers under the name that its flag gives it; certificates
+	// for another would be of no use.
+	setDefault(&node.Name, hostnameOverride(*node))
 	if !in.Elsewhere {
 		setDefault(&node.Name, in.Hostname)
 	}
@@ -109,16 +112,25 @@ func defaultNode(node *v1beta4.NodeRegistrationOptions, in Inputs, controlPlane 
 	}
 	defaultSocket(&node.CRISocket, in)
 	setDefault(&node.ImagePullPolicy, string(corev1.PullIfNotPresent))
+	// kubeadm pulls one after the other; here that has to be asked for.
 	if node.ImagePullSerial == nil {
-		serial := true
-		node.ImagePullSerial = &serial
+		node.ImagePullSerial = new(bool)
 	}
 }
 
+func hostnameOverride(node v1beta4.NodeRegistrationOptions) string {
+	return argValue(node.KubeletExtraArgs, "hostname-override")
+}
+
+// defaultSocket takes the only container runtime's on the machine. Of several
+// none is taken, for validation to say so.
 func defaultSocket(socket *string, in Inputs) {
-	if !in.Elsewhere {
-		setDefault(socket, in.CRISocket)
+	switch {
+	case in.Elsewhere:
+	case len(in.CRISockets) == 0:
 		setDefault(socket, defaultCRISocket)
+	case len(in.CRISockets) == 1:
+		setDefault(socket, in.CRISockets[0])
 	}
 	if strings.HasPrefix(*socket, "/") {
 		*socket = "unix://" + *socket

@@ -7,13 +7,15 @@ import (
 )
 
 func defaultUpgrade(up *v1beta4.UpgradeConfiguration) {
-	for _, field := range []**bool{
-		&up.Apply.CertificateRenewal, &up.Apply.EtcdUpgrade, &up.Apply.ImagePullSerial,
-		&up.Node.CertificateRenewal, &up.Node.EtcdUpgrade, &up.Node.ImagePullSerial, &up.Plan.EtcdUpgrade,
-	} {
+	for _, field := range []**bool{&up.Apply.CertificateRenewal, &up.Apply.EtcdUpgrade, &up.Node.CertificateRenewal, &up.Node.EtcdUpgrade, &up.Plan.EtcdUpgrade} {
 		if *field == nil {
 			yes := true
 			*field = &yes
+		}
+	}
+	for _, field := range []**bool{&up.Apply.ImagePullSerial, &up.Node.ImagePullSerial} { // as for init and join
+		if *field == nil {
+			*field = new(bool)
 		}
 	}
 	setDefault(&up.Apply.ImagePullPolicy, string(corev1.PullIfNotPresent))

@@ -92,9 +92,13 @@ func (c *checker) decodeCluster(out *v1beta4.ClusterConfiguration, init *v1beta4
 	}
 }
 
+// oldNode pulls images one after the other: v1beta3 knows nothing else, so that
+// is what kubeadm writes into what it converts.
 func (c *checker) oldNode(kind string, in v1beta3.NodeRegistrationOptions) v1beta4.NodeRegistrationOptions {
+	serial := true
 	return v1beta4.NodeRegistrationOptions{
 		Name: in.Name, CRISocket: in.CRISocket, Taints: in.Taints, IgnorePreflightErrors: in.IgnorePreflightErrors, ImagePullPolicy: in.ImagePullPolicy,
+		ImagePullSerial:  &serial,
 		KubeletExtraArgs: c.oldArgs(kind, "nodeRegistration.kubeletExtraArgs", in.KubeletExtraArgs),
 	}
 }

@@ -62,10 +62,12 @@ func (c *checker) given(kinds ...string) bool {
 
 // Migrate writes the documents anew in the newest version of their API, with
 // kubeadm's defaults filled in, as kubeadm's migrate does. What only the
-// machine can tell stays out, so that the result serves any machine; documents
-// of other APIs, which kubeadm drops, are kept as they are.
+// machine can tell stays out, so that the result serves any machine, and so do
+// defaults that are not kubeadm's; documents of other APIs, which kubeadm drops,
+// are kept as they are.
 func Migrate(docs []byte, in Inputs) ([]byte, Errors, error) {
 	in.Elsewhere = true
+	before := newChecker(docs, in).decodeAll()
 	c, given, err := loadAll(docs, in)
 	if err == nil {
 		err = c.result()
@@ -73,6 +75,7 @@ func Migrate(docs []byte, in Inputs) ([]byte, Errors, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	given.keepOpen(before)
 	// A timeout of the ClusterConfiguration has moved into these two.
 	_, toInit := c.moved[place{v1beta4.InitKind, "timeouts.controlPlaneComponentHealthCheck"}]
 	given.init.APIVersion, given.init.Kind = v1beta4.APIVersion, v1beta4.InitKind
@@ -109,6 +112,16 @@ func Migrate(docs []byte, in Inputs) ([]byte, Errors, error) {
 		out = append(out, data)
 	}
 	return bytes.Join(out, []byte("---\n")), c.warned(), nil
+}
+
+// keepOpen takes the defaults out again in which kubeadm differs: written down,
+// they would change what the file means to it.
+func (g *given) keepOpen(before *given) {
+	g.cluster.EncryptionAlgorithm = before.cluster.EncryptionAlgorithm
+	g.init.NodeRegistration.ImagePullSerial = before.init.NodeRegistration.ImagePullSerial
+	g.join.NodeRegistration.ImagePullSerial = before.join.NodeRegistration.ImagePullSerial
+	g.upgrade.Apply.ImagePullSerial = before.upgrade.Apply.ImagePullSerial
+	g.upgrade.Node.ImagePullSerial = before.upgrade.Node.ImagePullSerial
 }
 
 // text is the document as its author wrote it, but for blanks and aliases.

@@ -164,8 +164,8 @@ func (c *checker) leftToMachine(value string) bool { return value == "" && c.els
 // waits for.
 func (f field) hostnameOverride(node v1beta4.NodeRegistrationOptions) {
 	for i, arg := range node.KubeletExtraArgs {
-		if arg.Name == "hostname-override" && arg.Value != node.Name && !f.c.leftToMachine(node.Name) {
-			f.item(i).child("value").bad("hostname-override differs from the node's name "+strconv.Quote(node.Name), "set nodeRegistration.name, or --node-name, instead")
+		if arg.Name == "hostname-override" && strings.ToLower(strings.TrimSpace(arg.Value)) != node.Name {
+			f.item(i).child("value").bad("hostname-override differs from the node's name "+strconv.Quote(node.Name), "leave it out: nodeRegistration.name, or --node-name, is passed on to the kubelet")
 		}
 	}
 }
@@ -177,6 +177,10 @@ func (f field) runtime(socket string) {
 }
 
 func (f field) socket(value string) {
+	if value == "" && len(f.c.sockets) > 1 {
+		f.bad("is required: this machine has several container runtimes, on "+strings.Join(f.c.sockets, ", "), "--cri-socket=unix://"+f.c.sockets[0])
+		return
+	}
 	rest, ok := strings.CutPrefix(value, "unix://")
 	if !ok || hasControl(value) || strings.ContainsAny(value, " \"'\\") || !path.IsAbs(rest) || path.Clean(rest) != rest {
 		f.bad(strconv.Quote(value)+" is not a socket", "write it as "+defaultCRISocket)

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/config"
 )
 
@@ -162,16 +161,17 @@ func TestPatchErrors(t *testing.T) {
 
 func TestHostnameOverride(t *testing.T) {
 	override := func(name string) string {
-		return initDoc + "nodeRegistration: {" + name + "kubeletExtraArgs: [{name: hostname-override, value: cp1}]}\n"
+		return initDoc + "nodeRegistration: {" + name + "kubeletExtraArgs: [{name: hostname-override, value: CP1}]}\n"
 	}
-	_, err := config.Load([]byte(override("")), inputs())
-	checkErrors(t, err, `3:72 nodeRegistration.kubeletExtraArgs[0].value: hostname-override differs from the node's name "node-1"`)
-	got := load(t, override("name: cp1, "), nil)
-	if !slices.Equal(got.Node.KubeletArgs, []cluster.Arg{{Name: "hostname-override", Value: "cp1"}}) {
-		t.Errorf("%+v", got.Node)
+	_, err := config.Load([]byte(override("name: cp2, ")), inputs())
+	checkErrors(t, err, `3:83 nodeRegistration.kubeletExtraArgs[0].value: hostname-override differs from the node's name "cp2"`)
+	for _, name := range []string{"", "name: Cp1, "} {
+		if got := load(t, override(name), nil); got.Node.Name != "cp1" {
+			t.Errorf("%+v", got.Node)
+		}
 	}
-	// The name of another machine is not known.
-	if _, err := config.Validate([]byte(override("")), elsewhere()); err != nil {
-		t.Error(err)
-	}
+	in := inputs()
+	in.Overrides.NodeName = "cp3"
+	_, err = config.Load([]byte(override("")), in)
+	checkErrors(t, err, `3:72 nodeRegistration.kubeletExtraArgs[0].value: hostname-override differs`)
 }

@@ -32,7 +32,9 @@ func newWorld(t *testing.T) *world {
 func (w *world) Kube() kube.Reader       { return client{w.Store} }
 func (w *world) KubeWriter() kube.Writer { return client{w.Store} }
 
-func (w *world) snapshot() string { return w.Machine.Snapshot() + w.Store.Snapshot() }
+func (w *world) snapshot() string {
+	return w.Machine.Snapshot() + w.Store.Snapshot() + w.Containers.Snapshot()
+}
 
 type client struct{ *kubetest.Store }
 

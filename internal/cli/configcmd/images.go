@@ -17,10 +17,10 @@ import (
 func images(s *session.Session) *cobra.Command {
 	cmd := session.Group(&cobra.Command{
 		Use:     "images",
-		Short:   "The images of a control-plane node",
+		Short:   "List or pull the images of a control-plane node",
 		Example: "  clusteradm config images list",
 	})
-	cmd.AddCommand(imagesList(s))
+	cmd.AddCommand(imagesList(s), pull(s))
 	return cmd
 }
 

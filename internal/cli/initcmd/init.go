@@ -138,6 +138,12 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 		if err := s.Preflight(preflight.Init(in.Cluster, in.Node), subject, in.Node.IgnorePreflight); err != nil {
 			return err
 		}
+		if !loaded.DryRun { // which shows them with all else
+			if err := s.PreflightImages(ctx, subject, in, some); err != nil {
+				return err
+			}
+			skip = append(skip, "preflight") // it is done
+		}
 	}
 	if err := prepared.ensure(); err != nil {
 		return err
@@ -147,7 +153,7 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 		return &exit.UsageError{Err: err}
 	}
 	client := prepared.client(s)
-	parts := world.Parts{Kube: client, Runtime: s.Runtime(in.Node.CRISocket)}
+	parts := world.Parts{Kube: client, Runtime: s.NodeRuntime(in.Node)}
 	if loaded.DryRun {
 		return s.DryRun(ctx, parts, p)
 	}

@@ -95,22 +95,12 @@ func (s *Session) Inputs(ctx context.Context, o config.Overrides) config.Inputs 
 		Overrides: o, Host: s.Hostname, Hostname: s.Hostname,
 		Now: s.Now(), Rand: s.Rand, ReadFile: s.ReadFile, ReadDir: s.ReadDir,
 	}
-	in.CRISocket = s.runtimeSocket(ctx)
+	in.CRISockets = facts.Sockets(ctx, s.Machine)
 	// Without a default route the address must be configured; validation says so.
 	if addr, err := s.Address(); err == nil {
 		in.DefaultAddress = addr
 	}
 	return in
-}
-
-// runtimeSocket is that of the only runtime on the machine; with several the
-// configuration must say which, and the default stays containerd's.
-func (s *Session) runtimeSocket(ctx context.Context) string {
-	found := facts.Sockets(ctx, s.Machine)
-	if len(found) != 1 {
-		return ""
-	}
-	return "unix://" + found[0]
 }
 
 // Documents reads the configuration file, if there is one.

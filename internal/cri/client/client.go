@@ -22,24 +22,22 @@ import (
 	"github.com/clusteradm/clusteradm/internal/host"
 )
 
-const (
-	// askTimeout bounds what a runtime knows without looking; it is kubeadm's.
-	askTimeout = 2 * time.Second
-	// lookTimeout bounds what it has to look for. Nothing is retried, so a
-	// machine that is busy pulling images has its time.
-	lookTimeout = 10 * time.Second
-	// stopTimeout bounds the end of a pod, its network included: the kubelet's
-	// own runtimeRequestTimeout.
-	stopTimeout = 2 * time.Minute
-	// maxMessage is what the kubelet accepts; a node with many images has more
-	// to say than gRPC's 4 MiB.
-	maxMessage = 16 << 20
-)
+// maxMessage is what the kubelet accepts; a node with many pods has more to
+// say than gRPC's 4 MiB.
+const maxMessage = 16 << 20
+
+// timeouts bound calls. Nothing is retried.
+type timeouts struct {
+	ask  time.Duration // what a runtime knows without looking
+	look time.Duration // what it has to look for, maybe while it pulls images
+	stop time.Duration // the end of a pod, its network included
+}
 
 // Client is the runtime behind one socket.
 type Client struct {
 	socket string
 	dialer host.Dialer
+	within timeouts
 
 	mu      sync.Mutex
 	conn    *grpc.ClientConn
@@ -50,7 +48,10 @@ var _ cri.Client = (*Client)(nil)
 
 // New returns the runtime behind socket, a path with or without unix://. That
 // nobody listens there is told by the first call.
-func New(d host.Dialer, socket string) *Client { return &Client{socket: socket, dialer: d} }
+func New(d host.Dialer, socket string) *Client {
+	// The first is kubeadm's, the last the kubelet's runtimeRequestTimeout.
+	return &Client{socket: socket, dialer: d, within: timeouts{ask: 2 * time.Second, look: 10 * time.Second, stop: 2 * time.Minute}}
+}
 
 // Close ends the connection; the next call makes another.
 func (c *Client) Close() error {
@@ -85,14 +86,14 @@ func (c *Client) connect() (*grpc.ClientConn, error) {
 			c.dialErr = err
 			return conn, err
 		}),
-		grpc.WithConnectParams(grpc.ConnectParams{Backoff: quick, MinConnectTimeout: askTimeout}),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: quick, MinConnectTimeout: c.within.ask}),
 		grpc.WithNoProxy(), grpc.WithDisableServiceConfig(),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)))
 	return c.conn, err
 }
 
 // call makes one call that ends within the time given, 0 for with the context
-// alone, and types its error. What completes "… of the container runtime".
+// alone, and types its error. What is the call in words.
 func (c *Client) call(ctx context.Context, what string, within time.Duration, f func(context.Context, *grpc.ClientConn) error) error {
 	conn, err := c.connect()
 	if err != nil {

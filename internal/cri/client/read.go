@@ -26,7 +26,7 @@ func (c *Client) Info(ctx context.Context) (cri.Info, error) {
 	var version *runtime.VersionResponse
 	var state *runtime.StatusResponse
 	var driver string
-	err := c.call(ctx, "ask the container runtime what it is", askTimeout, func(ctx context.Context, conn *grpc.ClientConn) error {
+	err := c.call(ctx, "ask the container runtime what it is", c.within.ask, func(ctx context.Context, conn *grpc.ClientConn) error {
 		g, ctx := errgroup.WithContext(ctx)
 		r := c.runtime(conn)
 		g.Go(func() (err error) {
@@ -74,7 +74,7 @@ func cgroupDriver(ctx context.Context, r runtime.RuntimeServiceClient) (string, 
 
 // HasImage implements cri.Reader.
 func (c *Client) HasImage(ctx context.Context, ref string) (has bool, err error) {
-	err = c.call(ctx, "look for image "+ref, lookTimeout, func(ctx context.Context, conn *grpc.ClientConn) error {
+	err = c.call(ctx, "look for image "+ref, c.within.look, func(ctx context.Context, conn *grpc.ClientConn) error {
 		answer, err := runtime.NewImageServiceClient(conn).ImageStatus(ctx, &runtime.ImageStatusRequest{Image: &runtime.ImageSpec{Image: ref}})
 		has = answer.GetImage() != nil
 		return err
@@ -84,7 +84,7 @@ func (c *Client) HasImage(ctx context.Context, ref string) (has bool, err error)
 
 // Sandboxes implements cri.Reader.
 func (c *Client) Sandboxes(ctx context.Context) (list []cri.Sandbox, err error) {
-	err = c.call(ctx, "list pod sandboxes", lookTimeout, func(ctx context.Context, conn *grpc.ClientConn) error {
+	err = c.call(ctx, "list pod sandboxes", c.within.look, func(ctx context.Context, conn *grpc.ClientConn) error {
 		answer, err := c.runtime(conn).ListPodSandbox(ctx, &runtime.ListPodSandboxRequest{})
 		for _, s := range answer.GetItems() {
 			list = append(list, cri.Sandbox{
@@ -101,7 +101,7 @@ func (c *Client) Sandboxes(ctx context.Context) (list []cri.Sandbox, err error) 
 // Containers implements cri.Reader. How a container ended would take a call
 // for each and is not told.
 func (c *Client) Containers(ctx context.Context) (list []cri.Container, err error) {
-	err = c.call(ctx, "list containers", lookTimeout, func(ctx context.Context, conn *grpc.ClientConn) error {
+	err = c.call(ctx, "list containers", c.within.look, func(ctx context.Context, conn *grpc.ClientConn) error {
 		answer, err := c.runtime(conn).ListContainers(ctx, &runtime.ListContainersRequest{})
 		for _, one := range answer.GetContainers() {
 			list = append(list, cri.Container{

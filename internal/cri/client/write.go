@@ -21,7 +21,7 @@ func (c *Client) PullImage(ctx context.Context, ref string) error {
 
 // StopContainer implements cri.Writer.
 func (c *Client) StopContainer(ctx context.Context, id string, grace time.Duration) error {
-	return c.call(ctx, "stop container "+id, grace+lookTimeout, func(ctx context.Context, conn *grpc.ClientConn) error {
+	return c.call(ctx, "stop container "+id, grace+c.within.look, func(ctx context.Context, conn *grpc.ClientConn) error {
 		_, err := c.runtime(conn).StopContainer(ctx, &runtime.StopContainerRequest{ContainerId: id, Timeout: int64(grace.Seconds())})
 		return gone(err)
 	})
@@ -29,7 +29,7 @@ func (c *Client) StopContainer(ctx context.Context, id string, grace time.Durati
 
 // RemoveSandbox implements cri.Writer.
 func (c *Client) RemoveSandbox(ctx context.Context, id string) error {
-	return c.call(ctx, "remove pod sandbox "+id, stopTimeout, func(ctx context.Context, conn *grpc.ClientConn) error {
+	return c.call(ctx, "remove pod sandbox "+id, c.within.stop, func(ctx context.Context, conn *grpc.ClientConn) error {
 		// A sandbox is not removed while its network is up.
 		_, err := c.runtime(conn).StopPodSandbox(ctx, &runtime.StopPodSandboxRequest{PodSandboxId: id})
 		if gone(err) != nil {

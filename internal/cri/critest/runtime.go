@@ -43,6 +43,15 @@ func New() *Runtime {
 // Down makes the runtime not answer.
 func (r *Runtime) Down() { r.mu.Lock(); defer r.mu.Unlock(); r.up = false }
 
+// AddImage adds images.
+func (r *Runtime) AddImage(refs ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, ref := range refs {
+		r.images[ref] = true
+	}
+}
+
 // AddSandbox adds or replaces a sandbox.
 func (r *Runtime) AddSandbox(s cri.Sandbox) { r.mu.Lock(); defer r.mu.Unlock(); r.sandboxes[s.ID] = s }
 
