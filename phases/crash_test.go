@@ -47,7 +47,7 @@ type rig struct {
 }
 
 // rigs has a machine for every list. A list without one fails TestCrashMatrix.
-var rigs = map[string]func(t *testing.T) *rig{"init": initRig, "join": joinRig, "renew": renewRig, "requests": requestsRig}
+var rigs = map[string]func(t *testing.T) *rig{"init": initRig, "join": joinRig, "renew": renewRig, "requests": requestsRig, "fix": fixRig, "reset": resetRig}
 
 func TestCrashMatrix(t *testing.T) {
 	for name, list := range phases.Lists() {
@@ -82,6 +82,12 @@ func TestCrashMatrix(t *testing.T) {
 			for k := 1; k <= requests; k++ {
 				crash(t, fmt.Sprintf("cluster/%d", k), build, func(r *rig) { r.world.Store.FailAt(k, host.ErrInjected) }, name, list, want)
 			}
+			for k := 1; k <= counter.world.Containers.Removals(); k++ {
+				crash(t, fmt.Sprintf("runtime/%d", k), build, func(r *rig) { r.world.Containers.FailAt(k, host.ErrInjected) }, name, list, want)
+			}
+			if counter.world.EtcdCluster.Removals() > 0 {
+				crash(t, "etcd", build, func(r *rig) { r.world.EtcdCluster.LoseAnswer(host.ErrInjected) }, name, list, want)
+			}
 		})
 	}
 }
@@ -95,6 +101,7 @@ func crash(t *testing.T, where string, build func(*testing.T) *rig, arm func(*ri
 				t.Fatalf("the run ended with %v, want the injected failure", err)
 			}
 			r.world.Through = r.world.Machine // a new process
+			r.world.Containers.FailAt(0, nil)
 			return r
 		}
 		resumed := died()
@@ -122,7 +129,7 @@ func crash(t *testing.T, where string, build func(*testing.T) *rig, arm func(*ri
 		var end *engine.NoWayBackError
 		switch {
 		case errors.As(err, &end):
-			if end.Reason == "" || !kubeletIntended(journal) {
+			if end.Reason == "" || !kubeletIntended(journal) && name != "reset" {
 				t.Errorf("rollback stopped early: %v", err)
 			}
 		case err != nil:
@@ -165,7 +172,7 @@ func (r *rig) apply(ctx context.Context, name string, list []plan.Phase) (engine
 }
 
 func (r *rig) snapshot() string {
-	return r.world.Machine.Snapshot(journals) + r.world.Store.Snapshot()
+	return r.world.Machine.Snapshot(journals) + r.world.Store.Snapshot() + r.world.Containers.Snapshot() + r.world.EtcdCluster.Snapshot()
 }
 
 func newRig(t *testing.T, name string, started func(*rig, *hosttest.Machine)) *rig {

@@ -15,6 +15,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cli/initcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/joincmd"
 	"github.com/clusteradm/clusteradm/internal/cli/kubeconfigcmd"
+	"github.com/clusteradm/clusteradm/internal/cli/preflightcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/rollbackcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cli/tokencmd"
@@ -69,8 +70,10 @@ goes on where it was.`,
 		return nil
 	}
 	session.Group(root)
-	root.AddCommand(configcmd.New(s), initcmd.New(s), joincmd.New(s), rollbackcmd.New(s), tokencmd.New(s), version(s), exitCodes())
-	root.AddCommand(certscmd.New(s), kubeconfigcmd.New(s))
+	root.AddCommand(
+		initcmd.New(s), joincmd.New(s), preflightcmd.New(s), certscmd.New(s), configcmd.New(s), kubeconfigcmd.New(s),
+		tokencmd.New(s), rollbackcmd.New(s), version(s), exitCodes(), preflightcmd.Topic(),
+	)
 	furnish(root)
 	return root
 }

@@ -59,6 +59,10 @@ func TestConfigValidate(t *testing.T) {
 	if valid["kind"] != "validation" || valid["valid"] != true || len(valid["warnings"].([]any)) != 1 {
 		t.Errorf("%v", valid)
 	}
+	r.files["ignore.yaml"] = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\nnodeRegistration: {ignorePreflightErrors: [port-6443, CreateJob, Swapp]}\n"
+	if ignore := r.run("config", "validate", "--config", "ignore.yaml").is(t, 0, `no check is called "Swapp"`, "clusteradm help preflight-checks"); strings.Count(ignore.stderr, "WARNING") != 1 {
+		t.Error(ignore.stderr)
+	}
 	r.run("config", "validate").is(t, 2, "--config is required", "config print init-defaults")
 	r.run("config", "validate", "--config", "gone.yaml").is(t, 2, "read configuration")
 }

@@ -19,6 +19,8 @@ import (
 
 	"github.com/clusteradm/clusteradm/internal/cli"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
+	"github.com/clusteradm/clusteradm/internal/cri/criserver"
+	"github.com/clusteradm/clusteradm/internal/cri/critest"
 	"github.com/clusteradm/clusteradm/internal/host/hosttest"
 	"github.com/clusteradm/clusteradm/internal/kube/kubetest"
 	"github.com/clusteradm/clusteradm/internal/state"
@@ -57,7 +59,10 @@ type rig struct {
 	state   string // directory of the runs and the lock
 	files   map[string]string
 	readDir func(path string) ([]fs.DirEntry, error)
-	dial    func(addr string) (net.Conn, error)
+	// containers is the runtime that answers wherever no other was put.
+	containers *critest.Runtime
+	sockets    map[string]string // where those on the machine really listen; "" for containers
+	dial       func(addr string) (net.Conn, error)
 	// terminal has the commands narrate live.
 	terminal bool
 	stdin    string
@@ -70,7 +75,17 @@ type wired struct {
 	rig *rig
 }
 
-func (w wired) DialHost(_ context.Context, _, addr string) (net.Conn, error) { return w.rig.dial(addr) }
+func (w wired) DialHost(_ context.Context, network, addr string) (net.Conn, error) {
+	if network == "unix" {
+		if path, ok := w.rig.sockets[addr]; ok {
+			addr = path
+		} else {
+			addr = w.rig.sockets[""]
+		}
+		return net.Dial("unix", addr)
+	}
+	return w.rig.dial(addr)
+}
 
 func newRig(t *testing.T) *rig {
 	r := bareRig(t, "cp1")
@@ -83,14 +98,12 @@ func newRig(t *testing.T) *rig {
 // bareRig is a machine with neither a kubelet nor a network.
 func bareRig(t *testing.T, name string) *rig {
 	m := hosttest.New(name, hosttest.Options{Kubelet: "v1.36.3"})
-	for path, content := range map[string]string{
-		"/proc/sys/kernel/hostname": name + "\n", "/sys/class/dmi/id/product_uuid": "4c4c4544-0042-3510-8053-b3c04f4d3132\n",
-		"/proc/cpuinfo": "processor : 0\nprocessor : 1\n", "/proc/meminfo": "MemTotal: 4194304 kB\n", "/proc/self/status": "Uid:\t0\t0\t0\t0\n",
-		"/proc/swaps": "Filename Type Size Used Priority\n", "/proc/sys/net/ipv4/ip_forward": "1\n", "/proc/sys/net/bridge/bridge-nf-call-iptables": "1\n",
-	} {
-		m.Put(path, content, 0o444)
-	}
-	return &rig{t: t, machine: m, store: kubetest.New(), state: t.TempDir(), files: map[string]string{"c.yaml": initConfig}}
+	m.Healthy()
+	m.Put("/proc/sys/kernel/hostname", name+"\n", 0o444)
+	r := &rig{t: t, machine: m, store: kubetest.New(), state: t.TempDir(), files: map[string]string{"c.yaml": initConfig}}
+	r.containers = critest.New()
+	r.sockets = map[string]string{"": criserver.Serve(t, &criserver.Server{Runtime: r.containers})}
+	return r
 }
 
 // kubelet installs a kubelet whose start may fail.

@@ -18,7 +18,7 @@ type HostFacts struct {
 	Hostname    string
 	ProductUUID string
 	MachineID   string
-	Swaps       []string // active swap devices and files
+	Swaps       []Swap // active
 	// Sysctl holds the values of the sysctls that preflight asks about, by
 	// their dotted names; an absent one has no entry.
 	Sysctl    map[string]string
@@ -38,8 +38,17 @@ type HostFacts struct {
 	EffectiveUID    int
 	KubeletVersion  string
 	SystemdResolved bool
+	// Modules says of each of KernelModules whether the kernel has it.
+	Modules map[string]bool
+	// Fixes is the record of what --fix changed.
+	Fixes Fixes
+	// FixFiles is the content of files that --fix changes, where they exist; a
+	// fstab may hold passwords.
+	FixFiles map[string]secret.Bytes
 	// Runtime is the container runtime, if it was asked for.
 	Runtime RuntimeFacts
+	// Machine is what only the checks look at.
+	Machine MachineFacts
 	// ProxyEnv is the HTTP proxy settings of the caller's environment, which
 	// the control plane's pods get too.
 	ProxyEnv []EnvVar
@@ -66,11 +75,10 @@ type FileFact struct {
 	Empty   bool // of a directory
 	Size    int64
 	Mode    uint32
+	UID     int
+	GID     int
+	Target  string // of a symbolic link
 	Changed time.Time
-	// UID, GID and Target, of a link, are known of what was asked for by name:
-	// see facts.Attributes.
-	UID, GID int
-	Target   string
 }
 
 // Listener is one listening TCP port.

@@ -144,7 +144,7 @@ func (f field) ignored(names []string) {
 			continue
 		}
 		if f.c.known != nil && !slices.ContainsFunc(f.c.known, func(known string) bool { return standsFor(strings.ToLower(known), lower) }) {
-			f.item(i).warn("no check is called "+strconv.Quote(name), "clusteradm help preflight")
+			f.item(i).warn("no check is called "+strconv.Quote(name), "clusteradm help preflight-checks")
 		}
 	}
 }

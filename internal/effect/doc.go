@@ -25,6 +25,12 @@ func Revert(ctx context.Context, w plan.World, u plan.Undo) error {
 		return revertDir(ctx, w, u)
 	case kindSymlink:
 		return revertSymlink(ctx, w, u)
+	case kindSysctl:
+		return revertSysctl(ctx, w, u)
+	case kindModule:
+		return revertModule(ctx, w, u)
+	case kindSwap:
+		return revertSwap(ctx, w, u)
 	default:
 		return fmt.Errorf("revert %s: unknown kind %q; the journal was written by another version", u.Key, u.Kind)
 	}

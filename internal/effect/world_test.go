@@ -33,7 +33,7 @@ func (w *world) Kube() kube.Reader       { return client{w.Store} }
 func (w *world) KubeWriter() kube.Writer { return client{w.Store} }
 
 func (w *world) snapshot() string {
-	return w.Machine.Snapshot() + w.Store.Snapshot() + w.Containers.Snapshot()
+	return w.Machine.Snapshot() + w.Store.Snapshot() + w.Containers.Snapshot() + w.EtcdCluster.Snapshot()
 }
 
 type client struct{ *kubetest.Store }

@@ -22,6 +22,8 @@ type Member struct {
 
 // Reader asks.
 type Reader interface {
+	// Members lists the cluster's members. Without a quorum, what a member that
+	// answers knew last is told: it takes no quorum to see that there is none.
 	Members(ctx context.Context) ([]Member, error)
 	// Healthy asks one member itself; nil means that it serves.
 	Healthy(ctx context.Context, m Member) error

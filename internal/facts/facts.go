@@ -36,7 +36,7 @@ var manifests = []string{
 // exist (cmd/kubeadm/app/phases/controlplane/volumes.go).
 var trust = []string{"/etc/pki/ca-trust", "/etc/pki/tls/certs", "/etc/ca-certificates", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates"}
 
-var sysctls = []string{"net.ipv4.ip_forward", "net.ipv6.conf.default.forwarding", "net.bridge.bridge-nf-call-iptables"}
+var sysctls = []string{cluster.ForwardIPv4, cluster.ForwardIPv6, cluster.BridgeIPv4, cluster.BridgeIPv6}
 
 // Gather reads one machine. What cannot be read and is not needed by everyone
 // (a kubelet that is not installed) is left empty for preflight to judge.
@@ -67,7 +67,6 @@ func Gather(ctx context.Context, h host.Reader, c *cluster.Cluster, pkiFiles []s
 	text("/proc/sys/kernel/hostname", func(s string) { f.Hostname = strings.TrimSpace(s) })
 	text("/sys/class/dmi/id/product_uuid", func(s string) { f.ProductUUID = strings.ToLower(strings.TrimSpace(s)) })
 	text("/etc/machine-id", func(s string) { f.MachineID = strings.TrimSpace(s) })
-	text("/proc/swaps", func(s string) { f.Swaps = parseSwaps(s) })
 	text("/proc/cpuinfo", func(s string) { f.CPUs = countCPUs(s) })
 	text("/proc/meminfo", func(s string) { f.MemoryBytes = parseMemory(s) })
 	text("/proc/self/status", func(s string) { f.EffectiveUID = parseUID(s) })
@@ -83,6 +82,9 @@ func Gather(ctx context.Context, h host.Reader, c *cluster.Cluster, pkiFiles []s
 		text(p, func(s string) { f.Manifests[p] = []byte(s) })
 	}
 	g.Go(func() error { return gatherFiles(ctx, h, c, &f, set) })
+	g.Go(func() error { return gatherSwaps(ctx, h, &f, set, programs) })
+	g.Go(func() error { return gatherModules(ctx, h, &f, set) })
+	g.Go(func() error { return gatherFixes(ctx, h, &f, set) })
 	if programs {
 		gatherPrograms(ctx, g, h, &f, set)
 	}
@@ -131,7 +133,7 @@ func gatherFiles(ctx context.Context, h host.Reader, c *cluster.Cluster, f *clus
 		if err != nil {
 			return fmt.Errorf("gather facts of %s: %w", h.Name(), err)
 		}
-		fact := cluster.FileFact{Dir: info.Mode.IsDir(), Size: info.Size, Mode: uint32(info.Mode.Perm()), Changed: info.Changed}
+		fact := fileFact(info)
 		// A data directory may be a link to another disk.
 		link := info.Mode&fs.ModeSymlink != 0
 		if fact.Dir || link {
@@ -154,16 +156,6 @@ func gatherFiles(ctx context.Context, h host.Reader, c *cluster.Cluster, f *clus
 		}
 	})
 	return nil
-}
-
-func parseSwaps(s string) []string {
-	var swaps []string
-	for i, line := range strings.Split(strings.TrimSpace(s), "\n") {
-		if fields := strings.Fields(line); i > 0 && len(fields) > 0 {
-			swaps = append(swaps, fields[0])
-		}
-	}
-	return swaps
 }
 
 func countCPUs(s string) int {

@@ -43,12 +43,6 @@ func TestParseListeners(t *testing.T) {
 }
 
 func TestParseProc(t *testing.T) {
-	const header = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
-	for in, want := range map[string]string{"": "", header: "", header + "/swap.img  file 4194300 0 -2\n/dev/zram0 partition 1 0 100\n": "/swap.img,/dev/zram0"} {
-		if got := strings.Join(parseSwaps(in), ","); got != want {
-			t.Errorf("swaps of %q are %q, want %q", in, got, want)
-		}
-	}
 	for in, want := range map[string]int64{"": 0, "MemFree: 3 kB\nMemTotal:       16303428 kB\n": 16303428 << 10, "MemTotal: much kB": 0, "MemTotal: 12": 0} {
 		if got := parseMemory(in); got != want {
 			t.Errorf("memory of %q is %d, want %d", in, got, want)
@@ -119,7 +113,7 @@ func TestGather(t *testing.T) {
 		f.MemoryBytes != 2<<20 || f.EffectiveUID != 0 || f.KubeletVersion != "v1.36.3" || !f.SystemdResolved {
 		t.Errorf("the machine is %+v", f)
 	}
-	if !slices.Equal(f.Swaps, []string{"/swap.img"}) || f.Sysctl["net.ipv4.ip_forward"] != "0" {
+	if !slices.Equal(f.Swaps, []cluster.Swap{{Device: "/swap.img", Priority: -2}}) || f.Sysctl["net.ipv4.ip_forward"] != "0" {
 		t.Errorf("swaps %v, sysctls %v", f.Swaps, f.Sysctl)
 	}
 	if _, ok := f.Sysctl["net.bridge.bridge-nf-call-iptables"]; ok {

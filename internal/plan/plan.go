@@ -103,6 +103,7 @@ const (
 	Delete  Verb = "delete"
 	Start   Verb = "start"
 	Restart Verb = "restart"
+	Stop    Verb = "stop"
 	Pull    Verb = "pull"
 	Unknown Verb = "unknown" // cannot be told before an earlier step is done
 )
@@ -184,6 +185,7 @@ type Input struct {
 	PKI     *pki.Bundle
 	Join    Join
 	Certs   Certs
+	Reset   Reset
 }
 
 // HostFacts are the facts of the node that the list is for.
@@ -207,4 +209,15 @@ type Certs struct {
 	KubeletClient, KubeletConf secret.Bytes
 	// Broken says that something had expired: the node is waited for.
 	Broken bool
+}
+
+// Reset is what a reset was asked for and found.
+type Reset struct {
+	CertificatesDir string
+	CleanupTmpDir   bool
+	UnmountFlags    []string // in umount2's spelling
+	Remains         cluster.Remains
+	// KeepEtcdData leaves the data of a member that was not removed from its
+	// cluster, since the phase that does it is not part of the run.
+	KeepEtcdData bool
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/config"
 	"github.com/clusteradm/clusteradm/internal/host"
+	"github.com/clusteradm/clusteradm/preflight"
 )
 
 // New returns the command.
@@ -103,6 +104,10 @@ func documents(s *session.Session, flag, path string) ([]byte, error) {
 func elsewhere(ctx context.Context, s *session.Session, o config.Overrides) config.Inputs {
 	in := s.Inputs(ctx, o)
 	in.Elsewhere = true
+	in.KnownChecks = preflight.UpgradeOnly()
+	for _, check := range preflight.Catalogue() {
+		in.KnownChecks = append(in.KnownChecks, check.Name)
+	}
 	return in
 }
 

@@ -18,12 +18,12 @@ import (
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/world"
 	"github.com/clusteradm/clusteradm/phases"
-	"github.com/clusteradm/clusteradm/preflight"
 )
 
 type options struct {
 	config.Overrides
 	file string
+	fix  bool
 }
 
 // New returns the command.
@@ -93,6 +93,7 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.StringSliceVar(&o.DiscoveryTokenCACertHash, "discovery-token-ca-cert-hash", nil, "pin of the cluster's certificate authority, sha256:<hex>")
 	f.BoolVar(&o.DiscoveryTokenSkipCAHash, "discovery-token-unsafe-skip-ca-verification", false, "trust whoever holds the token: anyone with it can pose as the cluster")
 	f.BoolVar(&o.DryRun, "dry-run", false, "say what would be changed and change nothing")
+	f.BoolVar(&o.fix, "fix", false, "first load kernel modules, set sysctls and switch swap off where that is needed; clusteradm reset takes it back")
 	f.StringSliceVar(&o.IgnorePreflightErrors, "ignore-preflight-errors", nil, "checks whose errors are shown as warnings; all for every one")
 	f.StringVar(&o.NodeName, "node-name", "", "name of the Node (default: the host name)")
 	f.StringVar(&o.PatchesDir, "patches", "", "directory of patches, target[suffix][+strategic|merge|json].yaml")
@@ -101,17 +102,26 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.StringVar(&o.Token, "token", "", "token for both discovery and the kubelet's certificate; - for stdin")
 }
 
-func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase, whole bool) error {
+// load reads flags and documents.
+func (o *options) load(ctx context.Context, s *session.Session) (*config.Join, error) {
 	docs, err := s.Documents(o.file)
 	if err != nil {
-		return &exit.UsageError{Err: err}
+		return nil, &exit.UsageError{Err: err}
 	}
 	join, err := config.LoadJoin(docs, s.Inputs(ctx, o.Overrides))
+	switch {
+	case err != nil:
+		return nil, err
+	case join.Node.ControlPlane:
+		return nil, &exit.UsageError{Err: errors.New("joining as a control plane is not supported yet")}
+	}
+	return join, nil
+}
+
+func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase, whole bool) error {
+	join, err := o.load(ctx, s)
 	if err != nil {
 		return err
-	}
-	if join.Node.ControlPlane {
-		return &exit.UsageError{Err: errors.New("joining as a control plane is not supported yet")}
 	}
 	release, err := s.Lock("join", join.DryRun)
 	if err != nil {
@@ -123,18 +133,18 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 	if err != nil {
 		return err
 	}
-	prepared, err := prepare(ctx, s, join)
+	checks := slices.Contains(phasecmd.Names(some, skip), "preflight")
+	prepared, _, err := o.fixed(ctx, s, join, checks)
 	if err != nil {
 		return err
 	}
 	in, client := prepared.input, prepared.client
-	if slices.Contains(phasecmd.Names(some, skip), "preflight") {
-		subject := preflight.Subject{Cluster: in.Cluster, Node: in.Node, Facts: in.HostFacts(), Ours: prepared.ours}
-		if err := s.Preflight(preflight.Join(in.Node, in.Join.CACertPath), subject, in.Node.IgnorePreflight); err != nil {
+	if checks {
+		if err := s.Preflight(prepared.checks(s, o.fix && join.DryRun)); err != nil {
 			return err
 		}
 		if !join.DryRun { // which shows them with all else
-			if err := s.PreflightImages(ctx, subject, in, some); err != nil {
+			if err := s.PreflightImages(ctx, in, some); err != nil {
 				return err
 			}
 			skip = append(skip, "preflight") // it is done

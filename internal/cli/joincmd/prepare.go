@@ -18,6 +18,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/secret"
 	"github.com/clusteradm/clusteradm/internal/world"
+	"github.com/clusteradm/clusteradm/manifests"
 	"github.com/clusteradm/clusteradm/phases"
 	"github.com/clusteradm/clusteradm/pki"
 )
@@ -27,10 +28,12 @@ type prepared struct {
 	input  plan.Input
 	ours   bool // what is on the machine is of this cluster
 	client *world.Lazy
+	server string // where the API server is reached
 }
 
 // prepare finds the cluster, reads its configuration and looks at the machine.
-func prepare(ctx context.Context, s *session.Session, join *config.Join) (*prepared, error) {
+// With checks it looks at what only they need, too.
+func prepare(ctx context.Context, s *session.Session, join *config.Join, checks bool) (*prepared, error) {
 	info, err := discover(ctx, s, join)
 	if err != nil {
 		return nil, err
@@ -47,10 +50,17 @@ func prepare(ctx context.Context, s *session.Session, join *config.Join) (*prepa
 		return nil, refused(err, join)
 	}
 	c.Timeouts = join.Timeouts
-	f, err := s.Facts(ctx, c, join.Node, []string{join.CACertPath}, true)
+	look := func() (cluster.HostFacts, error) {
+		return s.Facts(ctx, c, join.Node, []string{join.CACertPath}, true)
+	}
+	if checks {
+		look = func() (cluster.HostFacts, error) { return s.CheckFacts(ctx, c, join.Node, []string{join.CACertPath}) }
+	}
+	f, err := look()
 	if err != nil {
 		return nil, err
 	}
+	f.ProxyEnv = manifests.ProxyEnv(s.Environ)
 	joined := joined(f, join.Node, info.CA, s.Now())
 	if !joined {
 		if err := nameFree(ctx, bootstrap, join.Node.Name); err != nil {
@@ -64,7 +74,7 @@ func prepare(ctx context.Context, s *session.Session, join *config.Join) (*prepa
 			BootstrapKubeconfig: pki.EncodeBootstrapKubeconfig(info.Server, info.CA, as.Cert, as.Key, as.Token),
 		},
 	}
-	return &prepared{input: in, ours: ours(f, join.Node, join.CACertPath, info.CA, joined), client: asKubelet(s, join)}, nil
+	return &prepared{input: in, ours: ours(f, join.Node, join.CACertPath, info.CA, joined), client: asKubelet(s, join), server: info.Server}, nil
 }
 
 // ours reports that what is on the machine is of an earlier join to this

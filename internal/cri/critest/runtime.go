@@ -27,6 +27,9 @@ type Runtime struct {
 	// Restarted, when set, is called after a container was stopped, without a
 	// lock held: a kubelet would start another.
 	Restarted func(cri.Container)
+	removals  int
+	failAt    int
+	failWith  error
 }
 
 var _ cri.Client = (*Runtime)(nil)
@@ -42,6 +45,17 @@ func New() *Runtime {
 
 // Down makes the runtime not answer.
 func (r *Runtime) Down() { r.mu.Lock(); defer r.mu.Unlock(); r.up = false }
+
+// FailAt makes the k-th removal of a sandbox, and all after it, fail in its
+// place; 0 for none.
+func (r *Runtime) FailAt(k int, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.removals, r.failAt, r.failWith = 0, k, err
+}
+
+// Removals is how many sandboxes were to be removed.
+func (r *Runtime) Removals() int { r.mu.Lock(); defer r.mu.Unlock(); return r.removals }
 
 // AddImage adds images.
 func (r *Runtime) AddImage(refs ...string) {
@@ -62,7 +76,8 @@ func (r *Runtime) AddContainer(c cri.Container) {
 	r.containers[c.ID] = c
 }
 
-// Snapshot is all that is there, equal for equal runtimes.
+// Snapshot is all that is there but for what a runtime makes up or counts,
+// IDs and times: equal for equal runtimes.
 func (r *Runtime) Snapshot() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -70,12 +85,15 @@ func (r *Runtime) Snapshot() string {
 	for _, ref := range slices.Sorted(maps.Keys(r.images)) {
 		fmt.Fprintf(&b, "image %s\n", ref)
 	}
-	for _, id := range slices.Sorted(maps.Keys(r.sandboxes)) {
-		fmt.Fprintf(&b, "sandbox %+v\n", r.sandboxes[id])
+	var pods []string
+	for _, p := range r.sandboxes {
+		pods = append(pods, fmt.Sprintf("sandbox %s/%s uid=%s ready=%t\n", p.Namespace, p.Name, p.UID, p.Ready))
 	}
-	for _, id := range slices.Sorted(maps.Keys(r.containers)) {
-		fmt.Fprintf(&b, "container %+v\n", r.containers[id])
+	for _, c := range r.containers {
+		pods = append(pods, fmt.Sprintf("container %s/%s/%s running=%t exit=%d\n", c.Namespace, c.Pod, c.Name, c.Running, c.Exit))
 	}
+	slices.Sort(pods)
+	b.WriteString(strings.Join(pods, ""))
 	return b.String()
 }
 
@@ -156,6 +174,9 @@ func (r *Runtime) StopContainer(ctx context.Context, id string, _ time.Duration)
 // RemoveSandbox implements cri.Writer.
 func (r *Runtime) RemoveSandbox(ctx context.Context, id string) error {
 	return r.ask(ctx, func() error {
+		if r.removals++; r.failAt > 0 && r.removals >= r.failAt {
+			return r.failWith
+		}
 		delete(r.sandboxes, id)
 		maps.DeleteFunc(r.containers, func(_ string, c cri.Container) bool { return c.SandboxID == id })
 		return nil

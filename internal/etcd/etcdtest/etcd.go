@@ -17,6 +17,8 @@ type Etcd struct {
 	mu      sync.Mutex
 	members map[uint64]etcd.Member
 	sick    map[uint64]bool
+	removed int
+	lost    error // of the next removal: it is done, and its answer is lost
 }
 
 var _ etcd.Client = (*Etcd)(nil)
@@ -30,8 +32,17 @@ func New(members ...etcd.Member) *Etcd {
 	return e
 }
 
+// Add adds a member, or replaces it.
+func (e *Etcd) Add(m etcd.Member) { e.mu.Lock(); defer e.mu.Unlock(); e.members[m.ID] = m }
+
 // Fail makes a member not answer.
 func (e *Etcd) Fail(id uint64) { e.mu.Lock(); defer e.mu.Unlock(); e.sick[id] = true }
+
+// LoseAnswer has the next removal done and answered with err.
+func (e *Etcd) LoseAnswer(err error) { e.mu.Lock(); defer e.mu.Unlock(); e.lost = err }
+
+// Removals is how many members were removed.
+func (e *Etcd) Removals() int { e.mu.Lock(); defer e.mu.Unlock(); return e.removed }
 
 // Snapshot is all that is there, equal for equal clusters.
 func (e *Etcd) Snapshot() string {
@@ -59,6 +70,16 @@ func (e *Etcd) answers() bool {
 	return well > voters/2
 }
 
+// anybody reports, with the lock held, whether a member does.
+func (e *Etcd) anybody() bool {
+	for id := range e.members {
+		if !e.sick[id] {
+			return true
+		}
+	}
+	return false
+}
+
 // Members implements etcd.Reader.
 func (e *Etcd) Members(ctx context.Context) ([]etcd.Member, error) {
 	if err := ctx.Err(); err != nil {
@@ -66,7 +87,7 @@ func (e *Etcd) Members(ctx context.Context) ([]etcd.Member, error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.answers() {
+	if !e.anybody() {
 		return nil, etcd.ErrUnavailable
 	}
 	var list []etcd.Member
@@ -100,5 +121,8 @@ func (e *Etcd) RemoveMember(ctx context.Context, id uint64) error {
 		return etcd.ErrUnavailable
 	}
 	delete(e.members, id)
-	return nil
+	e.removed++
+	lost := e.lost
+	e.lost = nil
+	return lost
 }

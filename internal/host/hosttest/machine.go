@@ -42,6 +42,8 @@ type Machine struct {
 	loaded    time.Time // last daemon-reload
 	listeners []Listener
 	programs  map[string]Program
+	network   network
+	swaps     map[string]string // lines of /proc/swaps that were switched off
 }
 
 var _ host.Host = (*Machine)(nil)
@@ -54,7 +56,7 @@ type Program func(m *Machine, cmd host.Cmd) (host.Result, error)
 func New(name string, opts Options) *Machine {
 	m := &Machine{
 		name: name, clock: opts.Clock, kernel: opts.Kernel, kubelet: opts.Kubelet,
-		tree: map[string]*node{}, units: map[string]*unit{}, programs: map[string]Program{},
+		tree: map[string]*node{}, units: map[string]*unit{}, programs: map[string]Program{}, swaps: map[string]string{},
 	}
 	if m.clock == nil {
 		m.clock = counter()

@@ -22,6 +22,8 @@ func (m *Machine) furnish() {
 	} {
 		m.mustPut("/proc/sys/"+key, value+"\n", 0o644)
 	}
+	m.mustPut(mountInfo, "1 0 0:1 / / rw - ext4 /dev/root rw\n", 0o444)
+	m.mustPut("/proc/filesystems", "nodev\tproc\n", 0o444)
 	m.mustPut("/proc/swaps", swapsHeader+"/swap.img file 4194304 0 -2\n", 0o444)
 }
 
@@ -38,6 +40,14 @@ func (m *Machine) mustPut(p, content string, mode fs.FileMode) {
 		panic(fmt.Sprintf("hosttest: put %s: is a directory or %v", p, err))
 	}
 	m.put(at, &node{mode: mode.Perm(), content: []byte(content)})
+}
+
+// mustRemove removes a path with all below it.
+func (m *Machine) mustRemove(p string) {
+	for _, child := range m.children(p) {
+		m.mustRemove(child)
+	}
+	delete(m.tree, p)
 }
 
 // Put writes a file of root's behind clusteradm's back, as an administrator or

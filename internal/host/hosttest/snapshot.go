@@ -34,6 +34,7 @@ func (m *Machine) Snapshot(without ...string) string {
 		u := m.units[name]
 		fmt.Fprintf(&b, "unit %s enabled=%t active=%t\n", name, u.Enabled, u.Active)
 	}
+	m.network.snapshot(&b)
 	return b.String()
 }
 

@@ -1,0 +1,49 @@
+package effect
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/clusteradm/clusteradm/internal/etcd"
+	"github.com/clusteradm/clusteradm/internal/plan"
+)
+
+// EtcdMember is a member that etcd's cluster does not have any more. That the
+// others can do without it is not decided here; etcd refuses by itself what
+// would lose the quorum of those that answer.
+type EtcdMember struct {
+	Host string // from which etcd is asked
+	ID   uint64
+	Name string
+}
+
+// Key implements plan.Effect.
+func (e EtcdMember) Key() string { return fmt.Sprintf("etcd member %x", e.ID) }
+
+// Observe implements plan.Effect.
+func (e EtcdMember) Observe(ctx context.Context, v plan.View) (plan.Observed, error) {
+	members, err := v.Etcd(e.Host).Members(ctx)
+	if err != nil {
+		return nil, wrapObserve(e, err)
+	}
+	return members, nil
+}
+
+// Diff implements plan.Effect.
+func (e EtcdMember) Diff(observed plan.Observed) plan.Change {
+	members := observed.([]etcd.Member)
+	for _, m := range members {
+		if m.ID == e.ID {
+			return plan.Change{Verb: plan.Delete, Summary: fmt.Sprintf("etcd member %s (%x) of %d", e.Name, e.ID, len(members))}
+		}
+	}
+	return plan.Change{}
+}
+
+// Apply implements plan.Effect.
+func (e EtcdMember) Apply(ctx context.Context, w plan.World, _ plan.Observed) error {
+	if err := w.EtcdWriter(e.Host).RemoveMember(ctx, e.ID); err != nil {
+		return fmt.Errorf("remove etcd member %s: %w", e.Name, err)
+	}
+	return nil
+}
