@@ -60,16 +60,16 @@ var obstacles = []obstacle{{
 }, {
 	name: "read-only /etc",
 	put:  "mount --bind /etc /etc && mount -o remount,ro,bind /etc", away: "umount /etc",
-	exit: 6, says: []string{"/etc/kubernetes", "read-only file system"}, halfway: true,
+	exit: 1, says: []string{"/etc/kubernetes", "read-only file system", "hint: "},
 }, {
-	// Room for the certificates, not for the kubeconfigs.
+	// Room for the certificates, not for all kubeconfigs.
 	name: "full disk",
-	put:  "mount -t tmpfs -o mode=755,size=128k contract /etc/kubernetes && mkdir -m 755 /etc/kubernetes/manifests", away: "mount -o remount,size=4m /etc/kubernetes",
-	exit: 6, says: []string{"/etc/kubernetes/", "no space left on device"}, halfway: true,
+	put:  "mount -t tmpfs -o mode=755,size=100k contract /etc/kubernetes && mkdir -m 755 /etc/kubernetes/manifests", away: "mount -o remount,size=4m /etc/kubernetes",
+	exit: 6, says: []string{"/etc/kubernetes/", "no space left on device", "hint: df -h /etc/kubernetes"}, halfway: true,
 }, {
 	name: "immutable file",
 	put:  "mkdir -p /var/lib/kubelet && echo x > /var/lib/kubelet/kubeadm-flags.env && chattr +i /var/lib/kubelet/kubeadm-flags.env", away: "chattr -i /var/lib/kubelet/kubeadm-flags.env",
-	exit: 6, says: []string{"/var/lib/kubelet/kubeadm-flags.env", "operation not permitted"}, halfway: true,
+	exit: 6, says: []string{"/var/lib/kubelet/kubeadm-flags.env", "operation not permitted", "hint: lsattr"}, halfway: true,
 }}
 
 // Whatever is in the way is told with its place and the right exit code,
