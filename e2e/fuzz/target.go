@@ -68,8 +68,17 @@ func targets(source []byte) []string {
 
 // fuzz runs the target and returns how often it was executed. What it printed
 // is the error of one that failed; the input that did it is in its testdata.
+// A run begins with the seeds alone and not with what earlier ones found: a
+// short one would do nothing but go through that.
 func (t target) fuzz(ctx context.Context, each time.Duration) (int, error) {
-	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", each.String(), "-parallel", "1", t.pkg)
+	corpus, err := os.MkdirTemp("", "clusteradm-fuzz-")
+	if err != nil {
+		return 0, fmt.Errorf("make corpus: %w", err)
+	}
+	defer os.RemoveAll(corpus)
+	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", each.String(), "-parallel", "1",
+		"-fuzzminimizetime", "10x", t.pkg, // by default an input that reaches new code is made smaller for a minute
+		"-args", "-test.fuzzcachedir="+corpus)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) } // so that its workers end too
 	cmd.WaitDelay = 10 * time.Second
 	out, err := cmd.CombinedOutput()
