@@ -56,3 +56,19 @@ func TestReportGoesOnAtTheSameCommitOnly(t *testing.T) {
 		t.Errorf("the file reads %s, %v", text, err)
 	}
 }
+
+func TestTheEndOfTheTimeIsNoFinding(t *testing.T) {
+	const over = "fuzz: elapsed: 10s, execs: 7 (0/sec)\n--- FAIL: FuzzOne (10.02s)\n    context deadline exceeded\nFAIL\nexit status 1\n"
+	if !timeOver.MatchString(over) {
+		t.Error("it is taken for a finding")
+	}
+	for _, found := range []string{
+		"--- FAIL: FuzzOne (1.2s)\n    --- FAIL: FuzzOne (0.00s)\n        x_test.go:7: context deadline exceeded\n    \n    Failing input written to testdata/fuzz/FuzzOne/1\nFAIL\n",
+		"--- FAIL: FuzzOne (1.2s)\n    context deadline exceeded\n    Failing input written to testdata/fuzz/FuzzOne/1\nFAIL\n",
+		"panic: context deadline exceeded\n",
+	} {
+		if timeOver.MatchString(found) {
+			t.Errorf("a finding is passed over:\n%s", found)
+		}
+	}
+}
