@@ -63,9 +63,11 @@ type rig struct {
 	containers *critest.Runtime
 	sockets    map[string]string // where those on the machine really listen; "" for containers
 	dial       func(addr string) (net.Conn, error)
+	clock      func() time.Time
 	// terminal has the commands narrate live.
 	terminal bool
 	stdin    string
+	swallow  string // an address that swallows packets
 	environ  []string
 }
 
@@ -75,7 +77,7 @@ type wired struct {
 	rig *rig
 }
 
-func (w wired) DialHost(_ context.Context, network, addr string) (net.Conn, error) {
+func (w wired) DialHost(ctx context.Context, network, addr string) (net.Conn, error) {
 	if network == "unix" {
 		if path, ok := w.rig.sockets[addr]; ok {
 			addr = path
@@ -83,6 +85,10 @@ func (w wired) DialHost(_ context.Context, network, addr string) (net.Conn, erro
 			addr = w.rig.sockets[""]
 		}
 		return net.Dial("unix", addr)
+	}
+	if addr == w.rig.swallow {
+		<-ctx.Done()
+		return nil, ctx.Err()
 	}
 	return w.rig.dial(addr)
 }
@@ -100,7 +106,7 @@ func bareRig(t *testing.T, name string) *rig {
 	m := hosttest.New(name, hosttest.Options{Kubelet: "v1.36.3"})
 	m.Healthy()
 	m.Put("/proc/sys/kernel/hostname", name+"\n", 0o444)
-	r := &rig{t: t, machine: m, store: kubetest.New(), state: t.TempDir(), files: map[string]string{"c.yaml": initConfig}}
+	r := &rig{t: t, machine: m, store: kubetest.New(), state: t.TempDir(), files: map[string]string{"c.yaml": initConfig}, clock: time.Now}
 	r.containers = critest.New()
 	r.sockets = map[string]string{"": criserver.Serve(t, &criserver.Server{Runtime: r.containers})}
 	return r
@@ -171,7 +177,7 @@ func (r *rig) with(ctx context.Context, args ...string) ran {
 		Build:   session.Build{Version: "v0.1.0", Go: "go1.26", Kubernetes: "v1.36.3"},
 		Machine: wired{r.machine, r}, Hostname: r.machine.Name(),
 		Address: func() (netip.Addr, error) { return netip.MustParseAddr("192.0.2.10"), nil },
-		Environ: r.environ, Now: time.Now, Rand: rand.Reader,
+		Environ: r.environ, Now: r.clock, Rand: rand.Reader,
 		ReadFile: func(path string) ([]byte, error) {
 			if content, ok := r.files[path]; ok {
 				return []byte(content), nil
