@@ -42,11 +42,12 @@ type rig struct {
 	world *plantest.World
 	runs  state.Store
 	// input plans anew from what is on the machine, as a new process would.
-	input func(ctx context.Context) (plan.Input, error)
+	input  func(ctx context.Context) (plan.Input, error)
+	loaded *config.Loaded
 }
 
 // rigs has a machine for every list. A list without one fails TestCrashMatrix.
-var rigs = map[string]func(t *testing.T) *rig{"init": initRig, "join": joinRig, "fix": fixRig, "reset": resetRig}
+var rigs = map[string]func(t *testing.T) *rig{"init": initRig, "join": joinRig, "renew": renewRig, "requests": requestsRig, "fix": fixRig, "reset": resetRig}
 
 func TestCrashMatrix(t *testing.T) {
 	for name, list := range phases.Lists() {
@@ -142,10 +143,11 @@ func crash(t *testing.T, where string, build func(*testing.T) *rig, arm func(*ri
 }
 
 // kubeletIntended reports that the run came to the kubelet's configuration,
-// with which the kubelet may start: there the way back ends.
+// with which the kubelet may start, or to starting what uses new certificates:
+// there the way back ends.
 func kubeletIntended(journal *state.Run) bool {
 	for _, e := range journal.Entries {
-		if e.Kind == state.Intent && strings.HasPrefix(e.Step, "kubelet-start/config.yaml@") {
+		if e.Kind == state.Intent && (strings.HasPrefix(e.Step, "kubelet-start/config.yaml@") || strings.HasPrefix(e.Step, "kubelet/unit@")) {
 			return true
 		}
 	}
@@ -175,7 +177,7 @@ func (r *rig) snapshot() string {
 
 func newRig(t *testing.T, name string, started func(*rig, *hosttest.Machine)) *rig {
 	m := hosttest.New(name, hosttest.Options{Kubelet: "v1.36.3"})
-	r := &rig{world: plantest.New(m), runs: state.Open(t.TempDir())}
+	r := &rig{world: plantest.New(m), runs: state.Open(t.TempDir()), loaded: load(t)}
 	r.world.Store.Now = func() time.Time { return now }
 	r.world.Store.Down(true)
 	m.AddUnit(hosttest.Unit{Name: "kubelet.service", OnStart: func(m *hosttest.Machine) error {

@@ -23,9 +23,9 @@ func Fix() []plan.Phase {
 	part := func(name, short string, steps func(fix) []plan.Step) plan.Phase {
 		return plan.Phase{Name: name, Short: short, Example: "clusteradm preflight init --fix",
 			Plan: func(in plan.Input) ([]plan.Group, error) {
-				f, err := fixOf(in)
-				if err != nil || f.empty() {
-					return nil, err
+				f := fixOf(in)
+				if f.empty() {
+					return nil, nil
 				}
 				return serial(steps(f)...), nil
 			}}
@@ -39,6 +39,22 @@ func Fix() []plan.Phase {
 	}
 }
 
+// Fixable are the checks whose findings Fix would mend.
+func Fixable(in plan.Input) []string {
+	f := fixOf(in)
+	var names []string
+	for _, s := range f.modules {
+		names = append(names, preflight.ModuleCheck(s.Name))
+	}
+	for _, s := range f.sysctls {
+		names = append(names, preflight.SysctlCheck(s.Name))
+	}
+	if len(f.swaps) > 0 {
+		names = append(names, "Swap")
+	}
+	return names
+}
+
 // fix is what is to be done on one machine.
 type fix struct {
 	in                             plan.Input
@@ -48,7 +64,7 @@ type fix struct {
 
 func (f fix) empty() bool { return len(f.modules)+len(f.sysctls)+len(f.swaps) == 0 }
 
-func fixOf(in plan.Input) (fix, error) {
+func fixOf(in plan.Input) fix {
 	f := fix{in: in, record: clone(in.HostFacts().Fixes)}
 	f.fixModules()
 	f.fixSysctls()
@@ -63,7 +79,7 @@ func fixOf(in plan.Input) (fix, error) {
 		}
 		f.persist("sysctl.d", cluster.SysctlFile, lines)
 	}
-	return f, nil
+	return f
 }
 
 // wanted reports that a check's finding is to be fixed: not one that the user

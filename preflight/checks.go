@@ -2,8 +2,6 @@ package preflight
 
 import (
 	"fmt"
-	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
@@ -11,39 +9,38 @@ import (
 
 // Init is the checks before a first control plane.
 func Init(c *cluster.Cluster, n cluster.Node) []Check {
-	checks := []Check{privileged(), cpus(2), memory(1700), swap(), productUUID(), kubelet(), bridge(), foreign(), settings()}
-	checks = append(checks, forwarding(n.Address, append(slices.Clone(c.Networking.PodSubnets), c.Networking.ServiceSubnets...)...)...)
-	checks = append(checks, port(n.BindPort, "kube-apiserver"), port(10259, "kube-scheduler"), port(10257, "kube-controller"), port(10250, "kubelet"))
+	checks := []Check{privileged(), cpus(2), memory(1700), kubernetesVersion(), foreign(), settings(), httpProxy(), httpProxyCIDR(), networkOverlap()}
+	checks = append(checks, common(c, n)...)
+	checks = append(checks, port(n.BindPort, "kube-apiserver"), port(10259, "kube-scheduler"), port(10257, "kube-controller"))
 	for _, name := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"} {
 		checks = append(checks, fileAvailable(cluster.ManifestsDir+"/"+name+".yaml"))
 	}
-	if c.Etcd.External == nil {
-		checks = append(checks, port(2379, "etcd"), port(2380, "etcd"), emptyDir(c.Etcd.DataDir))
+	if c.Etcd.External != nil {
+		return append(checks, externalEtcdVersion(), externalEtcdFiles())
 	}
-	return checks
+	return append(checks, port(2379, "etcd"), port(2380, "etcd"), emptyDir(c.Etcd.DataDir), fsyncLatency())
 }
 
 // Join is the checks before a worker joins; caPath is where it will keep the
-// cluster's certificate authority.
-func Join(n cluster.Node, caPath string) []Check {
-	checks := []Check{privileged(), swap(), productUUID(), kubelet(), bridge(), port(10250, "kubelet"),
-		fileAvailable(cluster.KubeletConf), fileAvailable(cluster.BootstrapKubeletConf), fileAvailable(caPath)}
-	return append(checks, forwarding(n.Address)...)
+// cluster's certificate authority. c is what the cluster was found to be.
+func Join(c *cluster.Cluster, n cluster.Node, caPath string) []Check {
+	checks := []Check{privileged(), fileAvailable(cluster.KubeletConf), fileAvailable(cluster.BootstrapKubeletConf), fileAvailable(caPath), httpProxy()}
+	return append(checks, common(c, n)...)
 }
 
-// forwarding looks at the families that the cluster uses: a machine of an IPv6
-// cluster need not forward IPv4.
-func forwarding(addr netip.Addr, subnets ...netip.Prefix) []Check {
-	v4, v6 := addr.Is4(), addr.Is6()
-	for _, s := range subnets {
-		v4, v6 = v4 || s.Addr().Is4(), v6 || s.Addr().Is6()
+// common is what every node needs.
+func common(c *cluster.Cluster, n cluster.Node) []Check {
+	checks := []Check{criCheck(), runtimeVersion(), cgroupDriver(), swap(), systemVerification(), hostname(), kubelet(), kubeletService(), port(10250, "kubelet"),
+		firewalld(), productUUID(), machineID(), macAddress(), clock(), timeSync(), diskSpace(), leftovers()}
+	for _, m := range cluster.KernelModules() {
+		checks = append(checks, module(m.Name))
 	}
-	var checks []Check
-	if v4 || !v6 {
-		checks = append(checks, sysctl("net.ipv4.ip_forward"))
+	for _, name := range cluster.Forwarding(c, n) {
+		checks = append(checks, sysctl(name))
 	}
-	if v6 {
-		checks = append(checks, sysctl("net.ipv6.conf.default.forwarding"))
+	checks = append(checks, bridged(cluster.BridgeIPv4), bridged(cluster.BridgeIPv6))
+	for _, name := range cluster.Programs() {
+		checks = append(checks, program(name))
 	}
 	return checks
 }
@@ -86,23 +83,7 @@ func swap() Check {
 		if len(devices) == 0 || !KubeletSettingsOf(s.Cluster).FailSwapOn {
 			return nil
 		}
-		return finding(Warning, "swapoff -a", "swap is on: %s; the kubelet does not start unless it is configured for swap", strings.Join(devices, ", "))
-	}}
-}
-
-// vendorUUIDs are product UUIDs that firmware vendors left in many machines.
-var vendorUUIDs = []string{"03000200-0400-0500-0006-000700080009", "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"}
-
-func productUUID() Check {
-	return Check{"ProductUUID", func(s Subject) []Finding {
-		hint := "cat /sys/class/dmi/id/product_uuid"
-		switch id := s.Facts.ProductUUID; {
-		case id == "":
-			return finding(Warning, hint, "this machine has no product_uuid to tell it from others")
-		case slices.Contains(vendorUUIDs, id):
-			return finding(Warning, hint, "product_uuid %s is a vendor's default that other machines have too", id)
-		}
-		return nil
+		return finding(Warning, "swapoff -a   # or: clusteradm preflight --fix", "swap is on: %s; the kubelet does not start unless it is configured for swap", strings.Join(devices, ", "))
 	}}
 }
 
@@ -154,22 +135,85 @@ func sysctl(name string) Check {
 		if strings.HasPrefix(s.Facts.Sysctl[name], "1") {
 			return nil
 		}
-		return finding(Error, "sysctl -w "+name+"=1", "%s is %q, want 1", path, s.Facts.Sysctl[name])
+		return finding(Error, "sysctl -w "+name+"=1   # or: clusteradm preflight --fix", "%s is %q, want 1", path, s.Facts.Sysctl[name])
 	}}
 }
 
-// bridge looks at the capability and not at a list of modules: br_netfilter
-// may be built in.
-func bridge() Check {
-	const name = "net.bridge.bridge-nf-call-iptables"
-	return Check{"BridgeNetfilter", func(s Subject) []Finding {
-		switch value, ok := s.Facts.Sysctl[name]; {
-		case !ok:
-			return finding(Warning, "modprobe br_netfilter", "br_netfilter is not loaded: bridged pod traffic would pass by kube-proxy's rules")
-		case value != "1":
-			return finding(Warning, "sysctl -w "+name+"=1", "%s is %s: bridged pod traffic would pass by kube-proxy's rules", name, value)
+// bridgedPast is what goes wrong without br_netfilter.
+const bridgedPast = "bridged pod traffic would pass by kube-proxy's rules"
+
+// module looks at the capability and not at a list of modules: one may be
+// built in.
+func module(name string) Check {
+	return Check{ModuleCheck(name), func(s Subject) []Finding {
+		if has, known := s.Facts.Modules[name]; has || !known {
+			return nil
+		}
+		if name == "br_netfilter" {
+			return finding(Warning, "modprobe br_netfilter   # or: clusteradm preflight --fix", "br_netfilter is not loaded: %s", bridgedPast)
+		}
+		return finding(Warning, "modprobe "+name+"   # or: clusteradm preflight --fix", "the kernel has no %s and its module is not loaded: container images cannot be mounted", name)
+	}}
+}
+
+// bridged is kubeadm's check of former times. Without the module there is
+// nothing to say: that is found by its own name.
+func bridged(name string) Check {
+	return Check{SysctlCheck(name), func(s Subject) []Finding {
+		if value, ok := s.Facts.Sysctl[name]; ok && value != "1" {
+			return finding(Warning, "sysctl -w "+name+"=1   # or: clusteradm preflight --fix", "%s is %s: %s", name, value, bridgedPast)
 		}
 		return nil
+	}}
+}
+
+// program finds a missing one. conntrack is no longer run by kube-proxy of
+// 1.32 and later.
+func program(name string) Check {
+	return Check{"FileExisting-" + name, func(s Subject) []Finding {
+		if has, known := s.Facts.Machine.Programs[name]; has || !known {
+			return nil
+		}
+		if v, ok := minor(clusterVersion(s)); name == "conntrack" && (!ok || v >= 1<<16|32) {
+			return nil
+		}
+		pack := map[string]string{"conntrack": "conntrack", "cp": "coreutils", "losetup": "mount"}[name]
+		return finding(Error, "apt-get install "+or(pack, name)+"   # or: dnf install "+or(map[string]string{"conntrack": "conntrack-tools", "cp": "coreutils"}[name], "util-linux"),
+			"the program %s is not on the path", name)
+	}}
+}
+
+// clusterVersion is that of the cluster, where it is known.
+func clusterVersion(s Subject) string {
+	if s.Cluster == nil {
+		return ""
+	}
+	return s.Cluster.Version
+}
+
+// kubeletService finds a unit that could not be started. One that is not
+// enabled yet is no finding: it is enabled when it is started.
+func kubeletService() Check {
+	return Check{"Service-kubelet", func(s Subject) []Finding {
+		u, known := s.Facts.Machine.Units["kubelet.service"]
+		switch {
+		case !known || u.Loaded:
+			return nil
+		case u.Masked:
+			return finding(Error, "systemctl unmask kubelet.service", "the unit kubelet.service is masked")
+		}
+		return finding(Error, "systemctl cat kubelet.service", "there is no unit kubelet.service to start the kubelet with; the kubelet's package brings it")
+	}}
+}
+
+func kubernetesVersion() Check {
+	return Check{"KubernetesVersion", func(s Subject) []Finding {
+		newest, ok := minor(s.Newest)
+		want, okWant := minor(clusterVersion(s))
+		if !ok || !okWant || want <= newest {
+			return nil
+		}
+		return finding(Warning, "clusteradm version", "Kubernetes %s is newer than what this clusteradm is made for, %s", s.Cluster.Version, s.Newest)
 	}}
 }
 

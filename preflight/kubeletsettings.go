@@ -11,15 +11,15 @@ import (
 type KubeletSettings struct {
 	CgroupDriver string `json:"cgroupDriver"`
 	FailSwapOn   bool   `json:"failSwapOn"`
-	FailCgroupV1 bool   `json:"failCgroupV1"`
+	FailCgroupV1 *bool  `json:"failCgroupV1"` // nil: by its version
 }
 
 // KubeletSettingsOf reads the cluster's kubelet configuration. One that is not
 // understood is the kubelet's to refuse, and has the defaults here.
 func KubeletSettingsOf(c *cluster.Cluster) KubeletSettings {
-	s := KubeletSettings{CgroupDriver: "systemd", FailSwapOn: true, FailCgroupV1: true}
+	s := KubeletSettings{CgroupDriver: "systemd", FailSwapOn: true}
 	if c == nil || yaml.Unmarshal(c.Kubelet.YAML, &s) != nil {
-		return KubeletSettings{CgroupDriver: "systemd", FailSwapOn: true, FailCgroupV1: true}
+		return KubeletSettings{CgroupDriver: "systemd", FailSwapOn: true}
 	}
 	return s
 }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
 )
@@ -25,6 +26,13 @@ type Subject struct {
 	Ours bool
 	// Remains is what reset finds.
 	Remains cluster.Remains
+	Now     time.Time
+	// APIServer is the host that a joining node reaches the API server at;
+	// empty: the node's own address.
+	APIServer string
+	// Newest is the newest version of Kubernetes that this clusteradm is made
+	// for.
+	Newest string
 }
 
 // Level of a finding.
@@ -35,6 +43,9 @@ const (
 	Error   Level = "error"
 	Warning Level = "warning"
 )
+
+// Label is how a level is shown in front of a check's name.
+func (l Level) Label() string { return strings.ToUpper(string(l)) }
 
 // Finding is one thing that is wrong.
 type Finding struct {
@@ -51,9 +62,15 @@ type Check struct {
 }
 
 // FailedError reports the findings that stop a run.
-type FailedError struct{ Findings []Finding }
+type FailedError struct {
+	Findings []Finding
+	Shown    bool // they were printed already
+}
 
 func (e *FailedError) Error() string {
+	if e.Shown {
+		return fmt.Sprintf("preflight: the machine fails %d of the checks", len(e.Findings))
+	}
 	lines := make([]string, 0, len(e.Findings)+1)
 	lines = append(lines, fmt.Sprintf("preflight: the machine fails %d of the checks", len(e.Findings)))
 	for _, f := range e.Findings {
@@ -65,6 +82,9 @@ func (e *FailedError) Error() string {
 // Hints are a command a finding, and last the way past them. There is none past
 // a missing right.
 func (e *FailedError) Hints() []string {
+	if e.Shown {
+		return nil
+	}
 	var hints, names []string
 	for _, f := range e.Findings {
 		if f.Hint != "" {
@@ -81,7 +101,8 @@ func (e *FailedError) Hints() []string {
 }
 
 // Run runs all checks. Errors of checks named in ignore ("all" for every one,
-// case-insensitive) become warnings. The error is a *FailedError or nil.
+// case-insensitive) become warnings. Without root nothing else can be told, so
+// a missing right is found alone. The error is a *FailedError or nil.
 func Run(checks []Check, s Subject, ignore []string) ([]Finding, error) {
 	var findings, failed []Finding
 	ignored := func(name string) bool {
@@ -98,11 +119,29 @@ func Run(checks []Check, s Subject, ignore []string) ([]Finding, error) {
 				failed = append(failed, f)
 			}
 		}
+		if check.Name == privilege && len(failed) > 0 {
+			break
+		}
 	}
 	if len(failed) > 0 {
 		return findings, &FailedError{Findings: failed}
 	}
 	return findings, nil
+}
+
+// Passed are the checks that found nothing. After a missing right no others
+// were made.
+func Passed(checks []Check, findings []Finding) []string {
+	passed := []string{}
+	for _, c := range checks {
+		found := slices.ContainsFunc(findings, func(f Finding) bool { return f.Check == c.Name })
+		if !found {
+			passed = append(passed, c.Name)
+		} else if c.Name == privilege && slices.ContainsFunc(findings, func(f Finding) bool { return f.Check == privilege && f.Level == Error }) {
+			break
+		}
+	}
+	return passed
 }
 
 func finding(level Level, hint, format string, args ...any) []Finding {

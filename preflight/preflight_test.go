@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/preflight"
@@ -16,18 +17,53 @@ func good() preflight.Subject {
 	return preflight.Subject{
 		Cluster: &cluster.Cluster{Version: "v1.36.3", Etcd: cluster.Etcd{DataDir: "/var/lib/etcd"}},
 		Node:    cluster.Node{Name: "cp1", Address: netip.MustParseAddr("192.0.2.10"), BindPort: 6443},
+		Now:     now,
+		Newest:  "v1.36.3",
 		Facts: cluster.HostFacts{
-			ProductUUID: "4c4c4544-0042-3510-8053-b3c04f4d3132", CPUs: 2, MemoryBytes: 1700 << 20, KubeletVersion: "v1.36.3",
-			Sysctl: map[string]string{"net.ipv4.ip_forward": "1", "net.ipv6.conf.default.forwarding": "1", "net.bridge.bridge-nf-call-iptables": "1"},
-			Files:  map[string]cluster.FileFact{"/var/lib/etcd": {Dir: true, Empty: true}},
+			ProductUUID: "4c4c4544-0042-3510-8053-b3c04f4d3132", MachineID: "0123456789abcdef0123456789abcdef", CPUs: 2, MemoryBytes: 1700 << 20, KubeletVersion: "v1.36.3",
+			Sysctl: map[string]string{"net.ipv4.ip_forward": "1", "net.ipv6.conf.default.forwarding": "1",
+				"net.bridge.bridge-nf-call-iptables": "1", "net.bridge.bridge-nf-call-ip6tables": "1"},
+			Files:   map[string]cluster.FileFact{"/var/lib/etcd": {Dir: true, Empty: true}},
+			Modules: map[string]bool{"overlay": true, "br_netfilter": true},
+			Runtime: cluster.RuntimeFacts{Answers: true, Ready: true, Name: "containerd", Version: "2.4.2", CgroupDriver: "systemd"},
+			Machine: goodMachine(),
 		},
 	}
+}
+
+var now = time.Date(2026, 11, 21, 6, 0, 0, 0, time.UTC)
+
+func goodMachine() cluster.MachineFacts {
+	config := map[string]string{}
+	for _, o := range strings.Fields("NAMESPACES NET_NS PID_NS IPC_NS UTS_NS CPUSETS MEMCG INET EXT4_FS PROC_FS IP_NF_TARGET_REDIRECT NETFILTER_XT_MATCH_COMMENT " +
+		"FAIR_GROUP_SCHED CGROUPS CGROUP_PIDS CGROUP_SCHED CGROUP_BPF CGROUP_CPUACCT CGROUP_DEVICE CGROUP_FREEZER OVERLAY_FS CFS_BANDWIDTH SECCOMP SECCOMP_FILTER CGROUP_HUGETLB") {
+		config["CONFIG_"+o] = "y"
+	}
+	return cluster.MachineFacts{
+		Seen: true, KernelRelease: "6.12.48+deb13-amd64", KernelConfig: config,
+		Cgroups:  cluster.Cgroups{Version: 2, Controllers: []string{"cpu", "cpuset", "memory", "pids", "hugetlb", "io"}},
+		Programs: map[string]bool{"conntrack": false, "losetup": true, "mount": true, "cp": true},
+		Units:    map[string]cluster.Unit{"kubelet.service": {Loaded: true}, "firewalld.service": {}},
+		HostName: cluster.Resolution{Known: true, Address: "127.0.1.1"},
+		Links:    []cluster.Link{{Name: "lo"}, {Name: "eth0", MAC: "52:54:00:12:34:56", Physical: true}, {Name: "docker0"}},
+		Routes:   []cluster.Route{route("0.0.0.0/0", "eth0"), route("192.0.2.0/24", "eth0"), route("172.17.0.0/16", "docker0")},
+		Disks: []cluster.Disk{{Path: "/var/lib/kubelet", Size: 100 << 30, Free: 50 << 30, Inodes: 1e6, InodesFree: 9e5},
+			{Path: "/var/lib/etcd", Size: 100 << 30, Free: 50 << 30}},
+		ClockSync: cluster.Yes,
+		FsyncMs:   []float64{0.1, 0.2, 9.9},
+	}
+}
+
+func route(prefix, link string) cluster.Route {
+	return cluster.Route{Prefix: netip.MustParsePrefix(prefix), Link: link}
 }
 
 const caPath = "/etc/kubernetes/pki/ca.crt"
 
 func initChecks(s preflight.Subject) []preflight.Check { return preflight.Init(s.Cluster, s.Node) }
-func joinChecks(s preflight.Subject) []preflight.Check { return preflight.Join(s.Node, caPath) }
+func joinChecks(s preflight.Subject) []preflight.Check {
+	return preflight.Join(s.Cluster, s.Node, caPath)
+}
 
 func TestAGoodMachinePasses(t *testing.T) {
 	s := good()
@@ -84,14 +120,17 @@ func TestChecks(t *testing.T) {
 		"no ipv6 for ipv4":         {sysctl("net.ipv6.conf.default.forwarding", "0"), initChecks, "", "", ""},
 		"no ipv6 for ipv6": {func(s *preflight.Subject) {
 			s.Node.Address = netip.MustParseAddr("2001:db8::1")
-			s.Facts.Sysctl = map[string]string{"net.ipv4.ip_forward": "0", "net.ipv6.conf.default.forwarding": "0", "net.bridge.bridge-nf-call-iptables": "1"}
+			s.Facts.Sysctl = map[string]string{"net.ipv4.ip_forward": "0", "net.ipv6.conf.default.forwarding": "0"}
 		}, initChecks, "FileContent--proc-sys-net-ipv6-conf-default-forwarding", failure, "want 1"},
 		"dual stack": {func(s *preflight.Subject) {
 			s.Cluster.Networking.PodSubnets = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16"), netip.MustParsePrefix("fd00::/48")}
 			s.Facts.Sysctl["net.ipv6.conf.default.forwarding"] = "0"
 		}, initChecks, "FileContent--proc-sys-net-ipv6-conf-default-forwarding", failure, "want 1"},
-		"no netfilter":             {func(s *preflight.Subject) { delete(s.Facts.Sysctl, "net.bridge.bridge-nf-call-iptables") }, initChecks, "BridgeNetfilter", warning, "not loaded"},
-		"netfilter off":            {sysctl("net.bridge.bridge-nf-call-iptables", "0"), joinChecks, "BridgeNetfilter", warning, "is 0"},
+		"no netfilter": {func(s *preflight.Subject) {
+			s.Facts.Modules["br_netfilter"] = false
+			delete(s.Facts.Sysctl, cluster.BridgeIPv4)
+		}, initChecks, "BridgeNetfilter", warning, "not loaded"},
+		"netfilter off":            {sysctl("net.bridge.bridge-nf-call-iptables", "0"), joinChecks, "FileContent--proc-sys-net-bridge-bridge-nf-call-iptables", warning, "is 0"},
 		"port of the api":          {listen(6443, "nginx"), initChecks, "Port-6443", failure, "port 6443 is taken by nginx (pid 7)"},
 		"port of the kubelet":      {listen(10250, ""), joinChecks, "Port-10250", failure, "an unknown process"},
 		"port of etcd":             {listen(2380, "etcd"), initChecks, "Port-2380", failure, "etcd (pid 7)"},
@@ -145,7 +184,7 @@ func TestChecks(t *testing.T) {
 
 func TestEverythingIsToldAtOnce(t *testing.T) {
 	s := good()
-	s.Facts = cluster.HostFacts{EffectiveUID: 1000, Swaps: []cluster.Swap{{Device: "/swap.img"}}}
+	s.Facts = cluster.HostFacts{Swaps: []cluster.Swap{{Device: "/swap.img"}}}
 	findings, err := preflight.Run(initChecks(s), s, []string{"mem"})
 	var failed *preflight.FailedError
 	if !errors.As(err, &failed) {
@@ -158,11 +197,11 @@ func TestEverythingIsToldAtOnce(t *testing.T) {
 			t.Errorf("%s is not in the error: %v", f.Check, err)
 		}
 	}
-	want := []string{"IsPrivilegedUser", "NumCPU", "KubeletVersion", "FileContent--proc-sys-net-ipv4-ip_forward"}
-	if !slices.Equal(names, want) || len(findings) != len(want)+4 { // and Mem, Swap, ProductUUID, BridgeNetfilter as warnings
+	want := []string{"NumCPU", "KubeletVersion", "FileContent--proc-sys-net-ipv4-ip_forward"}
+	if !slices.Equal(names, want) || len(findings) != len(want)+4 { // and Mem, Swap, ProductUUID, MachineID as warnings
 		t.Errorf("errors of %v, %d findings: %v", names, len(findings), findings)
 	}
-	if hints := failed.Hints(); len(hints) != len(want)+1 || hints[len(want)] != "--ignore-preflight-errors="+strings.Join(want[1:], ",")+"   # to go on all the same" {
+	if hints := failed.Hints(); len(hints) != len(want)+1 || hints[len(want)] != "--ignore-preflight-errors="+strings.Join(want, ",")+"   # to go on all the same" {
 		t.Errorf("hints are %q", hints)
 	}
 }
@@ -179,19 +218,29 @@ func TestPrivilegeIsNotIgnored(t *testing.T) {
 // cmd/kubeadm/app/preflight/checks.go of v1.36.
 var kubeadms = map[string][]string{
 	"init": {
+		"KubernetesVersion", "Firewalld", "HTTPProxy", "HTTPProxyCIDR", "CRI", "ContainerRuntimeVersion", "FileExisting-conntrack", "FileExisting-losetup",
+		"FileExisting-mount", "FileExisting-cp", "SystemVerification", "Hostname", "Service-kubelet",
 		"IsPrivilegedUser", "NumCPU", "Mem", "Swap", "KubeletVersion", "Port-6443", "Port-10259", "Port-10257", "Port-10250", "Port-2379", "Port-2380",
 		"FileAvailable--etc-kubernetes-manifests-kube-apiserver.yaml", "FileAvailable--etc-kubernetes-manifests-kube-controller-manager.yaml",
 		"FileAvailable--etc-kubernetes-manifests-kube-scheduler.yaml", "FileAvailable--etc-kubernetes-manifests-etcd.yaml",
 		"FileContent--proc-sys-net-ipv4-ip_forward", "DirAvailable--var-lib-etcd",
 	},
 	"join": {
+		"HTTPProxy", "CRI", "ContainerRuntimeVersion", "FileExisting-conntrack", "FileExisting-losetup", "FileExisting-mount", "FileExisting-cp",
+		"SystemVerification", "Hostname", "Service-kubelet",
 		"IsPrivilegedUser", "Swap", "KubeletVersion", "Port-10250", "FileContent--proc-sys-net-ipv4-ip_forward",
 		"FileAvailable--etc-kubernetes-kubelet.conf", "FileAvailable--etc-kubernetes-bootstrap-kubelet.conf", "FileAvailable--etc-kubernetes-pki-ca.crt",
 	},
 }
 
 func TestNames(t *testing.T) {
-	ours := []string{"ProductUUID", "BridgeNetfilter", "ClusterSettings", "FileAvailable--etc-kubernetes-kubelet.conf"}
+	ours := []string{"FileAvailable--etc-kubernetes-kubelet.conf", "Firewalld",
+		"FileContent--proc-sys-net-bridge-bridge-nf-call-iptables", "FileContent--proc-sys-net-bridge-bridge-nf-call-ip6tables"}
+	for _, d := range preflight.Catalogue() {
+		if d.Ours {
+			ours = append(ours, d.Name)
+		}
+	}
 	s := good()
 	for list, checks := range map[string][]preflight.Check{"init": initChecks(s), "join": joinChecks(s)} {
 		seen := map[string]bool{}

@@ -37,7 +37,7 @@ func settings() Check {
 					"%s of the running cluster is %q and cannot be changed to %q", fixed.flag, have, fixed.want)...)
 			}
 		}
-		return append(findings, version(s)...)
+		return append(findings, otherVersion(s)...)
 	}}
 }
 
@@ -60,9 +60,9 @@ func otherMembers(s Subject) []Finding {
 	return finding(Error, "grep initial-cluster "+cluster.ManifestsDir+"/etcd.yaml", "this control plane joined others (%s); init is for the first one", members)
 }
 
-// version finds another version than the one that runs: a change of it is an
+// otherVersion finds another version than the one that runs: a change of it is an
 // upgrade, with steps that init does not take.
-func version(s Subject) []Finding {
+func otherVersion(s Subject) []Finding {
 	for line := range strings.Lines(string(s.Facts.Manifests[cluster.ManifestsDir+"/kube-apiserver.yaml"])) {
 		image, ok := strings.CutPrefix(strings.TrimSpace(line), "image: ")
 		if !ok {
@@ -70,7 +70,7 @@ func version(s Subject) []Finding {
 		}
 		have := image[strings.LastIndexByte(image, ':')+1:]
 		if want := strings.ReplaceAll(s.Cluster.Version, "+", "_"); have != want {
-			return finding(Error, "kubeadm upgrade plan", "the running control plane is %s; init does not change it to %s", have, want)
+			return finding(Error, "clusteradm init --kubernetes-version "+have, "the running control plane is %s; init does not change it to %s", have, want)
 		}
 		return nil
 	}

@@ -9,10 +9,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/clusteradm/clusteradm/internal/cli/certscmd"
 	"github.com/clusteradm/clusteradm/internal/cli/configcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cli/initcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/joincmd"
+	"github.com/clusteradm/clusteradm/internal/cli/kubeconfigcmd"
+	"github.com/clusteradm/clusteradm/internal/cli/preflightcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/resetcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/rollbackcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
@@ -60,7 +63,10 @@ goes on where it was.`,
 		return nil
 	}
 	session.Group(root)
-	root.AddCommand(configcmd.New(s), initcmd.New(s), joincmd.New(s), resetcmd.New(s), rollbackcmd.New(s), tokencmd.New(s), version(s), exitCodes())
+	root.AddCommand(
+		initcmd.New(s), joincmd.New(s), preflightcmd.New(s), certscmd.New(s), configcmd.New(s), kubeconfigcmd.New(s),
+		tokencmd.New(s), resetcmd.New(s), rollbackcmd.New(s), version(s), exitCodes(), preflightcmd.Topic(),
+	)
 	furnish(root)
 	return root
 }

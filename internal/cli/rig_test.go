@@ -19,6 +19,8 @@ import (
 
 	"github.com/clusteradm/clusteradm/internal/cli"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
+	"github.com/clusteradm/clusteradm/internal/cri/criserver"
+	"github.com/clusteradm/clusteradm/internal/cri/critest"
 	"github.com/clusteradm/clusteradm/internal/host/hosttest"
 	"github.com/clusteradm/clusteradm/internal/kube/kubetest"
 	"github.com/clusteradm/clusteradm/internal/state"
@@ -56,7 +58,10 @@ type rig struct {
 	store   *kubetest.Store
 	state   string // directory of the runs and the lock
 	files   map[string]string
-	dial    func(addr string) (net.Conn, error)
+	// containers is the runtime that answers wherever no other was put.
+	containers *critest.Runtime
+	sockets    map[string]string // where those on the machine really listen; "" for containers
+	dial       func(addr string) (net.Conn, error)
 	// terminal has the commands narrate live.
 	terminal bool
 	stdin    string
@@ -69,21 +74,34 @@ type wired struct {
 	rig *rig
 }
 
-func (w wired) DialHost(_ context.Context, _, addr string) (net.Conn, error) { return w.rig.dial(addr) }
+func (w wired) DialHost(_ context.Context, network, addr string) (net.Conn, error) {
+	if network == "unix" {
+		if path, ok := w.rig.sockets[addr]; ok {
+			addr = path
+		} else {
+			addr = w.rig.sockets[""]
+		}
+		return net.Dial("unix", addr)
+	}
+	return w.rig.dial(addr)
+}
 
 func newRig(t *testing.T) *rig {
-	m := hosttest.New("cp1", hosttest.Options{Kubelet: "v1.36.3"})
-	for path, content := range map[string]string{
-		"/proc/sys/kernel/hostname": "cp1\n", "/sys/class/dmi/id/product_uuid": "4c4c4544-0042-3510-8053-b3c04f4d3132\n",
-		"/proc/cpuinfo": "processor : 0\nprocessor : 1\n", "/proc/meminfo": "MemTotal: 4194304 kB\n", "/proc/self/status": "Uid:\t0\t0\t0\t0\n",
-		"/proc/swaps": "Filename Type Size Used Priority\n", "/proc/sys/net/ipv4/ip_forward": "1\n", "/proc/sys/net/bridge/bridge-nf-call-iptables": "1\n",
-	} {
-		m.Put(path, content, 0o444)
-	}
-	r := &rig{t: t, machine: m, store: kubetest.New(), state: t.TempDir(), files: map[string]string{"c.yaml": initConfig}}
+	r := bareRig(t, "cp1")
 	r.store.Down(true)
 	r.kubelet(nil)
 	r.serve()
+	return r
+}
+
+// bareRig is a machine with neither a kubelet nor a network.
+func bareRig(t *testing.T, name string) *rig {
+	m := hosttest.New(name, hosttest.Options{Kubelet: "v1.36.3"})
+	m.Healthy()
+	m.Put("/proc/sys/kernel/hostname", name+"\n", 0o444)
+	r := &rig{t: t, machine: m, store: kubetest.New(), state: t.TempDir(), files: map[string]string{"c.yaml": initConfig}}
+	r.containers = critest.New()
+	r.sockets = map[string]string{"": criserver.Serve(t, &criserver.Server{Runtime: r.containers})}
 	return r
 }
 
@@ -150,7 +168,7 @@ func (r *rig) with(ctx context.Context, args ...string) ran {
 	s := &session.Session{
 		Streams: ui.Streams{In: strings.NewReader(r.stdin), Out: &out, Err: &stderr, Terminal: r.terminal}, Format: "text",
 		Build:   session.Build{Version: "v0.1.0", Go: "go1.26", Kubernetes: "v1.36.3"},
-		Machine: wired{r.machine, r}, Hostname: "cp1",
+		Machine: wired{r.machine, r}, Hostname: r.machine.Name(),
 		Address: func() (netip.Addr, error) { return netip.MustParseAddr("192.0.2.10"), nil },
 		Environ: r.environ, Now: time.Now, Rand: rand.Reader,
 		ReadFile: func(path string) ([]byte, error) {

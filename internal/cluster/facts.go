@@ -47,6 +47,8 @@ type HostFacts struct {
 	FixFiles map[string]secret.Bytes
 	// Runtime is the container runtime, if it was asked for.
 	Runtime RuntimeFacts
+	// Machine is what only the checks look at.
+	Machine MachineFacts
 	// ProxyEnv is the HTTP proxy settings of the caller's environment, which
 	// the control plane's pods get too.
 	ProxyEnv []EnvVar

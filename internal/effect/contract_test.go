@@ -99,7 +99,7 @@ func rows(t *testing.T) map[string]row {
 	shown.Content, shown.Shown = secret.NewBytes([]byte("a: 1\nb: 2\n")), true
 	empty := file(0o644)
 	empty.Content = secret.NewBytes(nil)
-	table := map[string]row{
+	return all(staticPodRows(), resetRows(), kernelRows(), map[string]row{
 		"await": {effect: effect.Await{What: "something"}, so: true},
 
 		"file, absent":           {effect: file(0o600)},
@@ -168,10 +168,16 @@ func rows(t *testing.T) map[string]row {
 		"token, expired":        {effect: bootstrap("abcdef", canary, false), before: applied(expired(bootstrap("abcdef", canary, false)))},
 		"token, any":            {effect: bootstrap("abcdef", canary, true), before: applied(bootstrap("fedcba", canary, false)), so: true},
 		"token, any, expired":   {effect: bootstrap("abcdef", canary, true), before: applied(expired(bootstrap("fedcba", canary, false)))},
+	})
+}
+
+// all is the rows of several tables.
+func all(tables ...map[string]row) map[string]row {
+	rows := map[string]row{}
+	for _, table := range tables {
+		maps.Copy(rows, table)
 	}
-	maps.Copy(table, resetRows())
-	maps.Copy(table, kernelRows())
-	return table
+	return rows
 }
 
 // newWorld is a world as a row finds it, and the mutations of its machine.

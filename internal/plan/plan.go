@@ -28,6 +28,9 @@ type View interface {
 	Kube() kube.Reader
 	// Probe asks an HTTP endpoint as if from the named host; nil means 2xx.
 	Probe(ctx context.Context, host string, p Probe) error
+	// Served is the certificate, DER, that a TLS server at addr (host:port)
+	// shows as if asked from the named host. It is not checked.
+	Served(ctx context.Context, host, addr string) ([]byte, error)
 }
 
 // World is what an effect may change. Only the engine hands it out.
@@ -181,6 +184,7 @@ type Input struct {
 	Facts   cluster.Facts
 	PKI     *pki.Bundle
 	Join    Join
+	Certs   Certs
 	Reset   Reset
 }
 
@@ -194,6 +198,17 @@ type Join struct {
 	BootstrapKubeconfig secret.Bytes
 	// Joined is true when the kubelet has a usable certificate of this cluster.
 	Joined bool
+}
+
+// Certs is what the command made for a list that writes certificates again.
+type Certs struct {
+	Names []string        // of what is to be renewed, kubeadm's; see pki.Renewable
+	Files []pki.NamedFile // to be written, in order, with the attributes that they had
+	// KubeletClient is a new client certificate and key for a kubelet whose own
+	// has expired; KubeletConf refers to it, if the one there does not.
+	KubeletClient, KubeletConf secret.Bytes
+	// Broken says that something had expired: the node is waited for.
+	Broken bool
 }
 
 // Reset is what a reset was asked for and found.

@@ -27,3 +27,62 @@ func FuzzProperties(f *testing.F) {
 		}
 	})
 }
+
+func FuzzKernelConfig(f *testing.F) {
+	f.Add([]byte("CONFIG_NET_NS=y\n# CONFIG_X is not set\nCONFIG_EXT4_FS=m\n"))
+	f.Add([]byte{0x1f, 0x8b, 8, 0})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for name, value := range KernelConfig(data) {
+			if !strings.HasPrefix(name, "CONFIG_") || value != "y" && value != "m" {
+				t.Errorf("%q=%q", name, value)
+			}
+		}
+	})
+}
+
+func FuzzCgroups(f *testing.F) {
+	f.Add("cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\ncgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\n")
+	f.Add("#subsys_name hierarchy num_cgroups enabled\ncpu 1 2 1\n")
+	f.Fuzz(func(t *testing.T, s string) {
+		if m := Cgroups(s); m.Exists != (m.Path != "") && m.Path != "" {
+			t.Errorf("%+v", m)
+		}
+		for _, c := range CgroupControllers(s) {
+			if c == "" {
+				t.Error("a controller without a name")
+			}
+		}
+	})
+}
+
+func FuzzRoutes(f *testing.F) {
+	f.Add("Iface\tDestination\tGateway\neth0\t0002A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n")
+	f.Add("fd000000000000000000000000000000 40 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000001 00000000 00000001 eth0\n")
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, r := range append(Routes4(s), Routes6(s)...) {
+			if !r.Prefix.IsValid() || r.Prefix.Masked() != r.Prefix {
+				t.Errorf("%+v", r)
+			}
+		}
+	})
+}
+
+func FuzzHasHost(f *testing.F) {
+	f.Add("127.0.0.1 localhost cp1 # x\n", "cp1")
+	f.Fuzz(func(t *testing.T, hosts, name string) {
+		if addr, ok := HasHost(hosts, name); ok && addr == "" {
+			t.Error("a host without an address")
+		}
+	})
+}
+
+func FuzzDisks(f *testing.F) {
+	f.Add("4096 10 5 100 50 /var/lib/a b\n")
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, d := range Disks(s) {
+			if !strings.HasPrefix(d.Path, "/") {
+				t.Errorf("%+v", d)
+			}
+		}
+	})
+}

@@ -16,13 +16,13 @@ import (
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/world"
 	"github.com/clusteradm/clusteradm/phases"
-	"github.com/clusteradm/clusteradm/preflight"
 )
 
 // options are the parsed flags.
 type options struct {
 	config.Overrides
 	file           string
+	fix            bool
 	tokenTTL       time.Duration
 	skipTokenPrint bool
 }
@@ -72,6 +72,7 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.StringVar(&o.ControlPlaneEndpoint, "control-plane-endpoint", "", "stable address of the control plane, host or host:port")
 	f.StringVar(&o.CRISocket, "cri-socket", "", "socket of the container runtime")
 	f.BoolVar(&o.DryRun, "dry-run", false, "say what would be changed and change nothing")
+	f.BoolVar(&o.fix, "fix", false, "first load kernel modules, set sysctls and switch swap off where that is needed; clusteradm reset takes it back")
 	f.StringSliceVar(&o.IgnorePreflightErrors, "ignore-preflight-errors", nil, "checks whose errors are shown as warnings; all for every one")
 	f.StringVar(&o.ImageRepository, "image-repository", "", "registry of the control plane's images (default registry.k8s.io)")
 	f.StringVar(&o.KubernetesVersion, "kubernetes-version", "", "version of Kubernetes (default "+config.DefaultKubernetesVersion+")")
@@ -115,18 +116,17 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 	if err != nil {
 		return err
 	}
-	prepared, err := prepare(ctx, s, loaded, some, skip)
+	prepared, _, err := o.fixed(ctx, s, loaded, some, skip)
 	if err != nil {
 		return err
 	}
 	in := prepared.input
 	if prepared.has("preflight") {
-		subject := preflight.Subject{Cluster: in.Cluster, Node: in.Node, Facts: in.HostFacts(), Ours: prepared.ours}
-		if err := s.Preflight(preflight.Init(in.Cluster, in.Node), subject, in.Node.IgnorePreflight); err != nil {
+		if err := s.Preflight(prepared.checks(s, o.fix && loaded.DryRun)); err != nil {
 			return err
 		}
 		if !loaded.DryRun { // which shows them with all else
-			if err := s.PreflightImages(ctx, subject, in, some); err != nil {
+			if err := s.PreflightImages(ctx, in, some); err != nil {
 				return err
 			}
 			skip = append(skip, "preflight") // it is done

@@ -33,7 +33,13 @@ func prepare(ctx context.Context, s *session.Session, l *config.Loaded, list []p
 		files = append(files, spec.KeyPath(), spec.CertPath(), spec.PublicPath())
 	}
 	names := phasecmd.Names(list, skip)
-	f, err := s.Facts(ctx, l.Cluster, l.Node, files, slices.ContainsFunc(names, needsPrograms))
+	look := func() (cluster.HostFacts, error) {
+		return s.Facts(ctx, l.Cluster, l.Node, files, slices.ContainsFunc(names, needsPrograms))
+	}
+	if slices.Contains(names, "preflight") {
+		look = func() (cluster.HostFacts, error) { return s.CheckFacts(ctx, l.Cluster, l.Node, files) }
+	}
+	f, err := look()
 	if err != nil {
 		return nil, err
 	}

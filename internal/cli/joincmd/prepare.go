@@ -4,27 +4,21 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/config"
-	"github.com/clusteradm/clusteradm/internal/discovery"
-	"github.com/clusteradm/clusteradm/internal/event"
 	"github.com/clusteradm/clusteradm/internal/kube"
 	"github.com/clusteradm/clusteradm/internal/kube/client"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/secret"
-	"github.com/clusteradm/clusteradm/internal/token"
 	"github.com/clusteradm/clusteradm/internal/world"
+	"github.com/clusteradm/clusteradm/manifests"
 	"github.com/clusteradm/clusteradm/phases"
 	"github.com/clusteradm/clusteradm/pki"
 )
@@ -34,15 +28,18 @@ type prepared struct {
 	input  plan.Input
 	ours   bool // what is on the machine is of this cluster
 	client *world.Lazy
+	server string // where the API server is reached
 }
 
 // prepare finds the cluster, reads its configuration and looks at the machine.
-func prepare(ctx context.Context, s *session.Session, join *config.Join) (*prepared, error) {
+// With checks it looks at what only they need, too.
+func prepare(ctx context.Context, s *session.Session, join *config.Join, checks bool) (*prepared, error) {
 	info, err := discover(ctx, s, join)
 	if err != nil {
 		return nil, err
 	}
-	bootstrap, err := client.New(client.Config{Server: info.Server, CA: info.CA, Token: join.Discovery.TLSBootstrapToken,
+	as := credentials(info, join)
+	bootstrap, err := client.New(client.Config{Server: info.Server, CA: info.CA, Cert: as.Cert, Key: as.Key, Token: as.Token,
 		Dial: s.Machine.DialHost, Timeout: join.Timeouts.APICall})
 	if err != nil {
 		return nil, err
@@ -50,13 +47,20 @@ func prepare(ctx context.Context, s *session.Session, join *config.Join) (*prepa
 	defer bootstrap.Close()
 	c, err := clusterOf(ctx, bootstrap)
 	if err != nil {
-		return nil, err
+		return nil, refused(err, join)
 	}
 	c.Timeouts = join.Timeouts
-	f, err := s.Facts(ctx, c, join.Node, []string{join.CACertPath}, true)
+	look := func() (cluster.HostFacts, error) {
+		return s.Facts(ctx, c, join.Node, []string{join.CACertPath}, true)
+	}
+	if checks {
+		look = func() (cluster.HostFacts, error) { return s.CheckFacts(ctx, c, join.Node, []string{join.CACertPath}) }
+	}
+	f, err := look()
 	if err != nil {
 		return nil, err
 	}
+	f.ProxyEnv = manifests.ProxyEnv(s.Environ)
 	joined := joined(f, join.Node, info.CA, s.Now())
 	if !joined {
 		if err := nameFree(ctx, bootstrap, join.Node.Name); err != nil {
@@ -67,10 +71,10 @@ func prepare(ctx context.Context, s *session.Session, join *config.Join) (*prepa
 		Cluster: c, Node: join.Node, Facts: session.HostFacts(s.Now(), join.Node.Host, f),
 		Join: plan.Join{
 			CA: info.CA, CACertPath: join.CACertPath, Joined: joined,
-			BootstrapKubeconfig: pki.EncodeTokenKubeconfig(info.Server, info.CA, join.Discovery.TLSBootstrapToken),
+			BootstrapKubeconfig: pki.EncodeBootstrapKubeconfig(info.Server, info.CA, as.Cert, as.Key, as.Token),
 		},
 	}
-	return &prepared{input: in, ours: ours(f, join.Node, join.CACertPath, info.CA, joined), client: asKubelet(s, join)}, nil
+	return &prepared{input: in, ours: ours(f, join.Node, join.CACertPath, info.CA, joined), client: asKubelet(s, join), server: info.Server}, nil
 }
 
 // ours reports that what is on the machine is of an earlier join to this
@@ -106,60 +110,6 @@ func ours(f cluster.HostFacts, n cluster.Node, caPath string, ca []byte, joined 
 		}
 	}
 	return found > 0 || joined
-}
-
-func discover(ctx context.Context, s *session.Session, join *config.Join) (discovery.Info, error) {
-	d := join.Discovery
-	if d.File != "" {
-		switch {
-		case strings.HasPrefix(d.File, "https://"):
-			return discovery.Info{}, &exit.UsageError{Err: errors.New("a discovery file by URL is not supported yet: fetch it and give its path")}
-		case d.TLSBootstrapToken.Empty():
-			return discovery.Info{}, &exit.UsageError{Err: errors.New("a discovery file needs a token for the kubelet's certificate: --tls-bootstrap-token")}
-		}
-		data, err := s.ReadFile(d.File)
-		if err != nil {
-			return discovery.Info{}, fmt.Errorf("read discovery file: %w", err)
-		}
-		return discovery.File(data)
-	}
-	id, tokenSecret, err := token.Parse(d.Token.Reveal())
-	if err != nil {
-		return discovery.Info{}, err
-	}
-	say, done := s.Narrator()
-	defer done()
-	return discovery.Token(ctx, discovery.Options{
-		Endpoint: d.Endpoint, TokenID: id, TokenSecret: tokenSecret,
-		CACertHashes: d.CACertHashes, UnsafeSkipCAVerification: d.UnsafeSkipCAVerification,
-		Timeout: join.Timeouts.Discovery, Dial: s.Machine.DialHost, Now: s.Now,
-		Waiting: func(what string) { say(event.Event{Kind: event.Waiting, Phase: "discovery", Message: what}) },
-	})
-}
-
-// clusterOf reads what init uploaded for joining nodes.
-func clusterOf(ctx context.Context, r kube.Reader) (*cluster.Cluster, error) {
-	read := func(name, key string) ([]byte, error) {
-		cm, err := r.Get(ctx, kube.Ref{GroupVersionKind: schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}, Namespace: "kube-system", Name: name})
-		if err != nil {
-			return nil, fmt.Errorf("read the cluster's configuration: %w", err)
-		}
-		text, ok, _ := unstructured.NestedString(cm.Object, "data", key)
-		if !ok {
-			return nil, fmt.Errorf("read the cluster's configuration: ConfigMap %s has no key %s", name, key)
-		}
-		return []byte(text), nil
-	}
-	data, err := read("kubeadm-config", "ClusterConfiguration")
-	if err != nil {
-		return nil, err
-	}
-	c, err := config.UnmarshalClusterConfiguration(data)
-	if err != nil {
-		return nil, fmt.Errorf("read the cluster's configuration: %w", err)
-	}
-	c.Kubelet.YAML, err = read("kubelet-config", "kubelet")
-	return c, err
 }
 
 // joined reports that the kubelet has a certificate for this node of this

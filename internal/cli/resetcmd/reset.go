@@ -96,7 +96,7 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 		return err
 	}
 	defer p.close()
-	if err := s.Preflight(preflight.Reset(names), p.subject, reset.IgnorePreflight); err != nil {
+	if err := s.Preflight(session.Checked{List: "reset", Checks: preflight.Reset(names), Subject: p.subject, Ignore: reset.IgnorePreflight}); err != nil {
 		return err
 	}
 	planned, err := plan.Build(phaseList.RunName(some, whole), some, p.input, skip)

@@ -9,6 +9,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cri"
 	"github.com/clusteradm/clusteradm/internal/cri/client"
 	"github.com/clusteradm/clusteradm/internal/facts"
+	"github.com/clusteradm/clusteradm/internal/host"
 )
 
 // Runtime is the container runtime of this machine behind a socket, with or
@@ -33,5 +34,24 @@ func (s *Session) Facts(ctx context.Context, c *cluster.Cluster, n cluster.Node,
 	}
 	err := g.Wait()
 	f.Runtime = runtime
+	return f, err
+}
+
+// CheckFacts are Facts with what only the checks look at.
+func (s *Session) CheckFacts(ctx context.Context, c *cluster.Cluster, n cluster.Node, pkiFiles []string) (cluster.HostFacts, error) {
+	var f cluster.HostFacts
+	var machine cluster.MachineFacts
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		f, err = s.Facts(ctx, c, n, pkiFiles, true)
+		return err
+	})
+	g.Go(func() (err error) {
+		prober, _ := s.Machine.(host.Prober)
+		machine, err = facts.Machine(ctx, s.Machine, facts.Asked{Cluster: c, Node: n, Runtime: s.Runtime(n.CRISocket), P: prober, D: s.Machine})
+		return err
+	})
+	err := g.Wait()
+	f.Machine = machine
 	return f, err
 }

@@ -102,17 +102,6 @@ func (s *Session) Documents(path string) ([]byte, error) {
 	return data, nil
 }
 
-// Preflight runs checks and shows what they found.
-func (s *Session) Preflight(checks []preflight.Check, subject preflight.Subject, ignore []string) error {
-	findings, err := preflight.Run(checks, subject, ignore)
-	for _, f := range findings {
-		if f.Level == preflight.Warning {
-			s.warn(event.Event{Phase: "preflight", Step: f.Check, Message: f.Message, Hint: f.Hint}, " "+f.Check)
-		}
-	}
-	return err
-}
-
 // Warn says what is no error and may still not be meant.
 func (s *Session) Warn(warnings config.Errors, unused []string) {
 	for _, w := range warnings {

@@ -21,6 +21,8 @@ func (m *Machine) program(name string) (Program, error) {
 	switch name {
 	case "systemctl":
 		return (*Machine).systemctl, nil
+	case "journalctl":
+		return (*Machine).journalctl, nil
 	case "ss":
 		return (*Machine).ss, nil
 	case "kubelet":
@@ -38,6 +40,10 @@ func (m *Machine) program(name string) (Program, error) {
 		return (*Machine).swapon, nil
 	case "uname":
 		return (*Machine).uname, nil
+	case "stat":
+		return (*Machine).statFilesystems, nil
+	case "getent":
+		return (*Machine).getent, nil
 	case "umount":
 		return (*Machine).umount, nil
 	case "ip":
@@ -57,6 +63,35 @@ func (m *Machine) uname(cmd host.Cmd) (host.Result, error) {
 		return exited(1, "uname: extra operand '%s'", cmd.Args[2])
 	}
 	return printed("%s\n", m.kernel)
+}
+
+// statFilesystems prints one large filesystem for all paths that exist.
+func (m *Machine) statFilesystems(cmd host.Cmd) (host.Result, error) {
+	if len(cmd.Args) < 6 || cmd.Args[1] != "-f" || cmd.Args[2] != "-c" || cmd.Args[3] != "%S %b %a %c %d %n" || cmd.Args[4] != "--" {
+		return host.Result{}, notUnderstood(cmd)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var res host.Result
+	for _, p := range cmd.Args[5:] {
+		if _, _, err := m.find(p, true); err != nil {
+			res.Exit = 1
+			continue
+		}
+		res.Stdout = fmt.Appendf(res.Stdout, "4096 10485760 5242880 2621440 1310720 %s\n", p)
+	}
+	return res, nil
+}
+
+// getent knows the machine's own name, as systemd's resolver does.
+func (m *Machine) getent(cmd host.Cmd) (host.Result, error) {
+	switch {
+	case len(cmd.Args) != 3 || cmd.Args[1] != "ahosts":
+		return host.Result{}, notUnderstood(cmd)
+	case cmd.Args[2] != m.name:
+		return host.Result{Exit: 2}, nil
+	}
+	return printed("192.0.2.10      STREAM %s\n", m.name)
 }
 
 func (m *Machine) kubeletCommand(cmd host.Cmd) (host.Result, error) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,6 +20,10 @@ type Unit struct {
 	Properties map[string]string
 	// OnStart models what a start leaves behind. An error is a failed start.
 	OnStart func(*Machine) error
+	// Failing has its process die after each start, this often so far, and Log
+	// is what it said.
+	Failing int
+	Log     string
 }
 
 type unit struct {
@@ -110,12 +115,12 @@ func (m *Machine) control(verb string, u *unit) (host.Result, error) {
 // show prints the properties asked for, as --timestamp=us+utc has them.
 func (m *Machine) show(cmd host.Cmd, args []string) (host.Result, error) {
 	var properties []string
-	name := ""
+	var names []string
 	for _, arg := range args {
 		if list, ok := strings.CutPrefix(arg, "--property="); ok {
 			properties = strings.Split(list, ",")
 		} else if !strings.HasPrefix(arg, "-") {
-			name = arg
+			names = append(names, arg)
 		} else if arg != "--timestamp=us+utc" {
 			return host.Result{}, notUnderstood(cmd)
 		}
@@ -123,14 +128,17 @@ func (m *Machine) show(cmd host.Cmd, args []string) (host.Result, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var blocks []string
-	if suffix, ok := strings.CutPrefix(name, "*"); ok {
+	for _, name := range names {
+		suffix, pattern := strings.CutPrefix(name, "*")
+		if !pattern {
+			blocks = append(blocks, m.properties(name, properties))
+			continue
+		}
 		for _, each := range slices.Sorted(maps.Keys(m.units)) {
 			if strings.HasSuffix(each, suffix) {
 				blocks = append(blocks, m.properties(each, properties))
 			}
 		}
-	} else {
-		blocks = append(blocks, m.properties(name, properties))
 	}
 	return printed("%s", strings.Join(blocks, "\n"))
 }
@@ -144,8 +152,12 @@ func (m *Machine) properties(name string, asked []string) string {
 		if u.Enabled {
 			values["UnitFileState"] = "enabled"
 		}
-		if u.Active {
-			values["ActiveState"] = "active"
+		values["Result"], values["SubState"], values["NRestarts"], values["ExecMainStatus"] = "success", "dead", "0", "0"
+		if u.Failing > 0 {
+			values["ActiveState"], values["SubState"], values["Result"], values["ExecMainStatus"] = "activating", "auto-restart", "exit-code", "1"
+			values["NRestarts"] = strconv.Itoa(u.Failing - 1)
+		} else if u.Active {
+			values["ActiveState"], values["SubState"] = "active", "running"
 			values["ExecMainStartTimestamp"] = u.started.UTC().Format("Mon 2006-01-02 15:04:05.000000 UTC")
 		}
 	}
@@ -158,4 +170,25 @@ func (m *Machine) properties(name string, asked []string) string {
 		fmt.Fprintf(&out, "%s=%s\n", p, values[p])
 	}
 	return out.String()
+}
+
+// Fail has the process of a unit die again, as often as is said since it was
+// started.
+func (m *Machine) Fail(name string, times int, log string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.units[name].Failing, m.units[name].Log = times, log
+}
+
+func (m *Machine) journalctl(cmd host.Cmd) (host.Result, error) {
+	name, ok := strings.CutPrefix(cmd.Args[len(cmd.Args)-1], "--unit=")
+	if !ok {
+		return host.Result{}, notUnderstood(cmd)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if u := m.units[name]; u != nil {
+		return printed("%s", u.Log)
+	}
+	return printed("-- No entries --\n")
 }
