@@ -24,15 +24,15 @@ type Subject struct {
 	// Ours reports that what is on the machine was made for this node of this
 	// cluster: its kubelet.conf has our CA, node name and address.
 	Ours bool
-	// Remains is what reset finds.
-	Remains cluster.Remains
-	Now     time.Time
+	Now  time.Time
 	// APIServer is the host that a joining node reaches the API server at;
 	// empty: the node's own address.
 	APIServer string
 	// Newest is the newest version of Kubernetes that this clusteradm is made
 	// for.
 	Newest string
+	// Remains is what reset finds.
+	Remains cluster.Remains
 }
 
 // Level of a finding.

@@ -132,11 +132,12 @@ func (j *joining) fails(what string, argv []string, want ...string) {
 			j.t.Errorf("%s: does not say %q:\n%s", what, text, r.Stderr)
 		}
 	}
-	j.p.add("%s: told after %s: %s", what, took.Round(10*time.Millisecond), firstLine(r.Stderr))
+	j.p.add("%s: told after %s: %s", what, took.Round(10*time.Millisecond), errorLine(r.Stderr))
 }
 
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
+func errorLine(s string) string {
+	_, rest, _ := strings.Cut(s, "error: ")
+	line, _, _ := strings.Cut(rest, "\n")
 	return line
 }
 

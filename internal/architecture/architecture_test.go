@@ -55,8 +55,8 @@ func TestPhasesCannotDo(t *testing.T) {
 func TestOneImporter(t *testing.T) {
 	rules := []struct{ prefix, owner, why string }{
 		{"k8s.io/client-go", "internal/kube/client", "everything else speaks in apimachinery's types"},
-		{"go.etcd.io/etcd", "internal/etcd/client", "its generated calls cost every command 2.5 ms; the client writes out what it needs"},
 		{"k8s.io/cri-api", "internal/cri", "everything else speaks in internal/cri's values"},
+		{"go.etcd.io/etcd", "internal/etcd/client", "its generated calls cost every command 2.5 ms; the client writes out what it needs"},
 		{"github.com/cloudflare/cfssl", "pki", "its logger is global and its weight is ours to watch"},
 	}
 	for _, p := range list(t, "../../...") {

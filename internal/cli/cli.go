@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -26,6 +27,9 @@ import (
 func Main(ctx context.Context, args []string, s *session.Session) int {
 	root := New(s)
 	root.SetArgs(args)
+	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
+		completeValues(root) // costs start-up time, so only for who asks
+	}
 	err := root.ExecuteContext(ctx)
 	code := exit.Code(err)
 	if err != nil {
@@ -56,17 +60,28 @@ goes on where it was.`,
 	root.SetErr(s.Streams.Err)
 	root.PersistentFlags().StringVarP(&s.Format, "output", "o", "text", "output format: text or json")
 	root.SetFlagErrorFunc(session.FlagError)
+	rootfs := ""
+	root.PersistentFlags().StringVar(&rootfs, "rootfs", "", "directory to take for the machine's root, by chroot; paths of other flags are below it")
+	root.PersistentFlags().IntP("v", "v", 0, "accepted as by kubeadm; the narration is the same at every level")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if rootfs != "" {
+			if err := s.Chroot(rootfs); err != nil {
+				return &exit.UsageError{Err: fmt.Errorf("--rootfs: %w", err)}
+			}
+		}
 		if s.Format != "text" && s.Format != "json" {
 			return &exit.UsageError{Err: fmt.Errorf("output format %q is not text or json", s.Format), Help: "--output=json"}
 		}
 		return nil
 	}
+	root.SetUsageFunc(usage)
+	root.SetHelpFunc(help)
 	session.Group(root)
 	root.AddCommand(
 		initcmd.New(s), joincmd.New(s), preflightcmd.New(s), certscmd.New(s), configcmd.New(s), kubeconfigcmd.New(s),
-		tokencmd.New(s), resetcmd.New(s), rollbackcmd.New(s), version(s), exitCodes(), preflightcmd.Topic(),
+		tokencmd.New(s), resetcmd.New(s), rollbackcmd.New(s), version(s), preflightcmd.Topic(),
 	)
+	root.AddCommand(topics()...)
 	furnish(root)
 	return root
 }
@@ -115,8 +130,4 @@ func version(s *session.Session) *cobra.Command {
 			return err
 		},
 	}
-}
-
-func exitCodes() *cobra.Command {
-	return &cobra.Command{Use: "exit-codes", Short: "The exit codes and what they mean", Long: exit.Doc}
 }

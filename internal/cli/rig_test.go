@@ -58,13 +58,16 @@ type rig struct {
 	store   *kubetest.Store
 	state   string // directory of the runs and the lock
 	files   map[string]string
+	readDir func(path string) ([]fs.DirEntry, error)
 	// containers is the runtime that answers wherever no other was put.
 	containers *critest.Runtime
 	sockets    map[string]string // where those on the machine really listen; "" for containers
 	dial       func(addr string) (net.Conn, error)
+	clock      func() time.Time
 	// terminal has the commands narrate live.
 	terminal bool
 	stdin    string
+	swallow  string // an address that swallows packets
 	environ  []string
 }
 
@@ -74,7 +77,7 @@ type wired struct {
 	rig *rig
 }
 
-func (w wired) DialHost(_ context.Context, network, addr string) (net.Conn, error) {
+func (w wired) DialHost(ctx context.Context, network, addr string) (net.Conn, error) {
 	if network == "unix" {
 		if path, ok := w.rig.sockets[addr]; ok {
 			addr = path
@@ -82,6 +85,10 @@ func (w wired) DialHost(_ context.Context, network, addr string) (net.Conn, erro
 			addr = w.rig.sockets[""]
 		}
 		return net.Dial("unix", addr)
+	}
+	if addr == w.rig.swallow {
+		<-ctx.Done()
+		return nil, ctx.Err()
 	}
 	return w.rig.dial(addr)
 }
@@ -99,7 +106,7 @@ func bareRig(t *testing.T, name string) *rig {
 	m := hosttest.New(name, hosttest.Options{Kubelet: "v1.36.3"})
 	m.Healthy()
 	m.Put("/proc/sys/kernel/hostname", name+"\n", 0o444)
-	r := &rig{t: t, machine: m, store: kubetest.New(), state: t.TempDir(), files: map[string]string{"c.yaml": initConfig}}
+	r := &rig{t: t, machine: m, store: kubetest.New(), state: t.TempDir(), files: map[string]string{"c.yaml": initConfig}, clock: time.Now}
 	r.containers = critest.New()
 	r.sockets = map[string]string{"": criserver.Serve(t, &criserver.Server{Runtime: r.containers})}
 	return r
@@ -170,14 +177,15 @@ func (r *rig) with(ctx context.Context, args ...string) ran {
 		Build:   session.Build{Version: "v0.1.0", Go: "go1.26", Kubernetes: "v1.36.3"},
 		Machine: wired{r.machine, r}, Hostname: r.machine.Name(),
 		Address: func() (netip.Addr, error) { return netip.MustParseAddr("192.0.2.10"), nil },
-		Environ: r.environ, Now: time.Now, Rand: rand.Reader,
+		Environ: r.environ, Now: r.clock, Rand: rand.Reader,
 		ReadFile: func(path string) ([]byte, error) {
 			if content, ok := r.files[path]; ok {
 				return []byte(content), nil
 			}
 			return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
 		},
-		Runs: state.Open(filepath.Join(r.state, "runs")), LockPath: filepath.Join(r.state, "lock"),
+		ReadDir: r.readDir,
+		Runs:    state.Open(filepath.Join(r.state, "runs")), LockPath: filepath.Join(r.state, "lock"),
 	}
 	code := cli.Main(ctx, args, s)
 	return ran{code, out.String(), stderr.String()}
