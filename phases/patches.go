@@ -3,6 +3,7 @@ package phases
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -12,10 +13,39 @@ import (
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/patch"
+	"github.com/clusteradm/clusteradm/internal/plan"
 )
 
 // Patches are laid over what is rendered while planning, so that one that does
 // not fit stops a run before anything is changed.
+
+// CheckPatches renders what patches are laid over, of those phases of a list
+// that are not skipped, so that a command can refuse before it pulls images.
+func CheckPatches(in plan.Input, list []plan.Phase, skip []string) error {
+	if len(in.Node.Patches) == 0 {
+		return nil
+	}
+	var check func(parent string, list []plan.Phase) error
+	check = func(parent string, list []plan.Phase) error {
+		for _, phase := range list {
+			name := parent + phase.Name
+			patched := slices.Contains([]string{"etcd/local", "control-plane", "control-plane/apiserver", "control-plane/controller-manager", "control-plane/scheduler", "kubelet-start", "addon/coredns"}, name)
+			if slices.Contains(skip, name) {
+				continue
+			}
+			if patched && phase.Plan != nil {
+				if _, err := phase.Plan(in); err != nil {
+					return err
+				}
+			}
+			if err := check(name+"/", phase.Sub); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return check("", list)
+}
 
 // patchedPod goes through the type of a Pod again, as in kubeadm, so that the
 // file has the same form with and without patches.

@@ -99,6 +99,13 @@ func TestPatchThatDoesNotFit(t *testing.T) {
 		if !errors.As(err, &wrong) || wrong.Target != target || wrong.File != "/p/x+json.yaml" {
 			t.Errorf("%s: %v", target, err)
 		}
+		if early := phases.CheckPatches(in, phases.Init(), nil); early == nil || !strings.Contains(err.Error(), early.Error()) {
+			t.Errorf("%s: found early: %v", target, early)
+		}
+		skip := []string{"etcd", "control-plane", "kubelet-start", "addon/coredns"}
+		if early := phases.CheckPatches(in, phases.Init(), skip); early != nil {
+			t.Errorf("%s: a phase that is skipped: %v", target, early)
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cli/joincmd"
 	"github.com/clusteradm/clusteradm/internal/cli/kubeconfigcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/preflightcmd"
+	"github.com/clusteradm/clusteradm/internal/cli/resetcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/rollbackcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cli/tokencmd"
@@ -78,7 +79,7 @@ goes on where it was.`,
 	session.Group(root)
 	root.AddCommand(
 		initcmd.New(s), joincmd.New(s), preflightcmd.New(s), certscmd.New(s), configcmd.New(s), kubeconfigcmd.New(s),
-		tokencmd.New(s), rollbackcmd.New(s), version(s), preflightcmd.Topic(),
+		tokencmd.New(s), resetcmd.New(s), rollbackcmd.New(s), version(s), preflightcmd.Topic(),
 	)
 	root.AddCommand(topics()...)
 	furnish(root)

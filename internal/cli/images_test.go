@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -74,6 +75,20 @@ func TestFailedPullsAreFindings(t *testing.T) {
 		t.Errorf("the last line is %v", last)
 	}
 	r.run("init", "--config", "c.yaml", "--ignore-preflight-errors=imagepull").is(t, 0, "[WARNING ImagePull] pull image "+controlPlane[2], "init: done")
+}
+
+// Interrupted while it pulls, init has changed nothing that could be gone on
+// with or rolled back.
+func TestPullingIsInterrupted(t *testing.T) {
+	r := newRig(t)
+	runtime := r.runtime(containerdSocket)
+	ctx, cancel := context.WithCancel(t.Context())
+	runtime.Pulling = func(pull context.Context, _ string) { cancel(); <-pull.Done() }
+	start := r.machine.Snapshot(journals)
+	stopped := r.with(ctx, "init", "--config", "c.yaml").is(t, 130, "interrupted", "pull images")
+	if strings.Contains(stopped.stderr, "rollback") || r.machine.Snapshot(journals) != start || count(runtime) != 0 {
+		t.Errorf("%s\n%s", stopped.stderr, runtime.Snapshot())
+	}
 }
 
 func TestImagePullPolicy(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
@@ -43,7 +44,10 @@ func report(s *session.Session, err error, code int) {
 	var stopped *engine.StoppedError
 	if errors.As(err, &stopped) && stopped.Changed > 0 {
 		f.Run, f.Changed, f.Left = stopped.Run, stopped.Changed, stopped.Left
-		f.Hints = append(f.Hints, "run the same command again to go on", "clusteradm rollback   # to take back what was done")
+		f.Hints = append(f.Hints, "run the same command again to go on")
+		if !strings.Contains(stopped.Run, "-reset") { // which has no way back
+			f.Hints = append(f.Hints, "clusteradm rollback   # to take back what was done")
+		}
 	}
 	if s.Format == "json" {
 		_ = json.NewEncoder(s.Streams.Out).Encode(f)

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -115,8 +116,9 @@ func TestOlderErrors(t *testing.T) {
 	for version, want := range map[string]string{"v1beta2": "v1.22", "v1alpha3": "v1.14", "v2": "write apiVersion"} {
 		_, err := config.Load([]byte("apiVersion: kubeadm.k8s.io/"+version+"\nkind: InitConfiguration\n"), inputs())
 		checkErrors(t, err, "1:13 apiVersion: unknown apiVersion")
-		if hints := err.(config.Errors).Hints(); len(hints) != 1 || !strings.Contains(hints[0], want) {
-			t.Errorf("%s: hints = %v", version, hints)
+		var wrong config.Errors
+		if !errors.As(err, &wrong) || len(wrong.Hints()) != 1 || !strings.Contains(wrong.Hints()[0], want) {
+			t.Errorf("%s: hints = %v", version, wrong.Hints())
 		}
 	}
 }

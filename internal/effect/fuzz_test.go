@@ -23,6 +23,7 @@ func FuzzMountPoints(f *testing.F) {
 func FuzzChains(f *testing.F) {
 	f.Add(rules)
 	f.Add(mine)
+	f.Add("-A  -j KUBE-")
 	f.Add("*nat\n-A X -m comment --comment \"\\\" -j\n-A -j\n-A X -j\n:KUBE-\n: x")
 	f.Fuzz(func(t *testing.T, s string) {
 		owned := func(chain string) bool { return strings.HasPrefix(chain, "KUBE-") }

@@ -128,7 +128,7 @@ func TestWrongPatches(t *testing.T) {
 		"missing":         {cluster.PatchJSON, "[{op: remove, path: /spec/nothing}]", "nothing"},
 		"test":            {cluster.PatchJSON, "[{op: test, path: /spec/priority, value: secret}]", "priority"},
 		"index":           {cluster.PatchJSON, "[{op: add, path: /spec/containers/7/image, value: secret}]", "containers/7"},
-		"unknown field":   {cluster.PatchStrategic, "spec: {conatiners: [{name: secret}]}", `unknown field "spec.conatiners"`},
+		"unknown field":   {cluster.PatchStrategic, "spec: {containerz: [{name: secret}]}", `unknown field "spec.containerz"`},
 		"wrong case":      {cluster.PatchMerge, "Spec: {}", `unknown field "Spec"`},
 		"unknown inside":  {cluster.PatchJSON, "[{op: add, path: /spec/containers/0/x, value: secret}]", `unknown field "spec.containers[0].x"`},
 		"type":            {cluster.PatchStrategic, "spec: {priority: high}", "the result is no Pod"},

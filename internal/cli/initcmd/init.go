@@ -134,6 +134,9 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 		return err
 	}
 	in := prepared.input
+	if err := phases.CheckPatches(in, some, skip); err != nil {
+		return &exit.UsageError{Err: err}
+	}
 	if prepared.has("preflight") {
 		if err := s.Preflight(prepared.checks(s, o.fix && loaded.DryRun)); err != nil {
 			return err

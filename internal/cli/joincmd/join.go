@@ -139,6 +139,9 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 		return err
 	}
 	in, client := prepared.input, prepared.client
+	if err := phases.CheckPatches(in, some, skip); err != nil {
+		return &exit.UsageError{Err: err}
+	}
 	if checks {
 		if err := s.Preflight(prepared.checks(s, o.fix && join.DryRun)); err != nil {
 			return err
