@@ -145,7 +145,7 @@ func TestConfigImagesPull(t *testing.T) {
 	if _, failed := images[5].(map[string]any)["error"]; failed {
 		t.Errorf("an image that is there failed: %v", images[5])
 	}
-	r.run("config", "images", "pull", "--feature-gates", "X=y").is(t, 2, `"y" is neither true nor false`)
+	r.run("config", "images", "pull", "--feature-gates", "X=y").is(t, 2, `is not NAME=true`)
 	r.run("config", "images", "pull", "--config", "none.yaml").is(t, 2, "none.yaml")
 	runtime.Down()
 	r.run("config", "images", "pull").is(t, 1, "container runtime does not answer on unix://"+crioSocket, "hint: systemctl status crio")

@@ -34,7 +34,7 @@ func FuzzChains(f *testing.F) {
 				if isChain && !owned(name) || isRemoval && !owned(removed) {
 					t.Errorf("touches another chain: %q", line)
 				}
-				if rule, ok := strings.CutPrefix(line, "-D "); ok && !strings.Contains(s, "-A "+strings.TrimSuffix(rule, "\n")) {
+				if rule, ok := strings.CutPrefix(line, "-D "); ok && !strings.Contains(s, "-A "+strings.TrimRight(rule, "\n")) {
 					t.Errorf("deletes a rule that is not there: %q", line)
 				}
 			}

@@ -25,6 +25,7 @@ type options struct {
 	fix            bool
 	tokenTTL       time.Duration
 	skipTokenPrint bool
+	uploadCerts    bool
 }
 
 // New returns the command.
@@ -46,20 +47,25 @@ changes nothing and says so.`,
 		},
 	}
 	o.flags(cmd)
-	cmd.AddCommand(list(s).Command())
+	cmd.AddCommand(commands(s).Command())
 	return cmd
 }
 
-// list is the phases of init as commands.
-func list(s *session.Session) phasecmd.List {
-	return phasecmd.List{Name: "init", Phases: phases.Init(), Bind: func(cmd *cobra.Command, some []plan.Phase) {
+// list is the phases of init.
+func list() phasecmd.List { return phasecmd.List{Name: "init", Phases: phases.Init()} }
+
+// commands has them as commands.
+func commands(s *session.Session) phasecmd.List {
+	l := list()
+	l.Bind = func(cmd *cobra.Command, some []plan.Phase) {
 		o := &options{}
 		o.flags(cmd)
 		cmd.Args = session.Args(cobra.NoArgs)
 		cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 			return run(cmd.Context(), s, o.complete(cmd), some, false)
 		}
-	}}
+	}
+	return l
 }
 
 func (o *options) flags(cmd *cobra.Command) {
@@ -69,22 +75,34 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.IntVar(&o.APIServerBindPort, "apiserver-bind-port", 0, "port of the API server (default 6443)")
 	f.StringSliceVar(&o.APIServerCertExtraSANs, "apiserver-cert-extra-sans", nil, "further names and addresses in the API server's certificate")
 	f.StringVar(&o.CertDir, "cert-dir", "", "directory of certificates and keys (default /etc/kubernetes/pki)")
+	f.StringVar(&o.CertificateKey, "certificate-key", "", "key to encrypt uploaded certificates with; seen in the process list, so better in the configuration file")
 	f.StringVar(&o.ControlPlaneEndpoint, "control-plane-endpoint", "", "stable address of the control plane, host or host:port")
 	f.StringVar(&o.CRISocket, "cri-socket", "", "socket of the container runtime")
 	f.BoolVar(&o.DryRun, "dry-run", false, "say what would be changed and change nothing")
+	f.Var((*config.Gates)(&o.FeatureGates), "feature-gates", config.GatesUsage)
 	f.BoolVar(&o.fix, "fix", false, "first load kernel modules, set sysctls and switch swap off where that is needed; clusteradm reset takes it back")
 	f.StringSliceVar(&o.IgnorePreflightErrors, "ignore-preflight-errors", nil, "checks whose errors are shown as warnings; all for every one")
 	f.StringVar(&o.ImageRepository, "image-repository", "", "registry of the control plane's images (default registry.k8s.io)")
 	f.StringVar(&o.KubernetesVersion, "kubernetes-version", "", "version of Kubernetes (default "+config.DefaultKubernetesVersion+")")
 	f.StringVar(&o.NodeName, "node-name", "", "name of the Node (default: the host name)")
+	f.StringVar(&o.PatchesDir, "patches", "", "directory of patches, target[suffix][+strategic|merge|json].yaml")
 	f.StringVar(&o.PodNetwork, "pod-network", "", "flannel, none or the path of a manifest (default none)")
 	f.StringVar(&o.PodNetworkCIDR, "pod-network-cidr", "", "addresses of pods")
 	f.StringVar(&o.ServiceCIDR, "service-cidr", "", "addresses of services (default 10.96.0.0/12)")
 	f.StringVar(&o.ServiceDNSDomain, "service-dns-domain", "", "DNS domain of services (default cluster.local)")
 	f.StringSliceVar(&o.SkipPhases, "skip-phases", nil, "phases to leave out")
 	f.BoolVar(&o.skipTokenPrint, "skip-token-print", false, "do not print the join command, which holds the token")
-	f.StringVar(&o.Token, "token", "", "bootstrap token to make; seen in the process list, so better in the configuration file")
+	f.StringVar(&o.Token, "token", "", "bootstrap token to make; - for stdin, since flags are seen in the list of processes")
+	f.BoolVar(&o.uploadCerts, "upload-certs", false, "upload the certificates that further control planes share (not supported yet)")
 	f.DurationVar(&o.tokenTTL, "token-ttl", 24*time.Hour, "how long the bootstrap token lives; 0 for ever")
+}
+
+// refuse says what kubeadm does and this does not do yet, before anything.
+func (o *options) refuse() error {
+	if o.uploadCerts {
+		return &exit.UsageError{Err: errors.New("--upload-certs is not supported yet: further control planes cannot join, and workers do not need it")}
+	}
+	return nil
 }
 
 func (o *options) complete(cmd *cobra.Command) *options {
@@ -95,6 +113,14 @@ func (o *options) complete(cmd *cobra.Command) *options {
 }
 
 func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase, whole bool) error {
+	if err := o.refuse(); err != nil {
+		return err
+	}
+	given, err := s.Given([]string{o.Token})
+	if err != nil {
+		return err
+	}
+	o.Token = given[0]
 	docs, err := s.Documents(o.file)
 	if err != nil {
 		return &exit.UsageError{Err: err}
@@ -103,16 +129,13 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 	if err != nil {
 		return err
 	}
-	if loaded.Node.PatchesDir != "" {
-		return &exit.UsageError{Err: errors.New("patches are not supported yet")}
-	}
 	release, err := s.Lock("init", loaded.DryRun)
 	if err != nil {
 		return err
 	}
 	defer release()
 	s.Warn(loaded.Warnings, loaded.Unused)
-	skip, err := list(s).Skipped(loaded.Cluster.SkipPhases, some)
+	skip, err := list().Skipped(loaded.Cluster.SkipPhases, some)
 	if err != nil {
 		return err
 	}
@@ -121,6 +144,9 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 		return err
 	}
 	in := prepared.input
+	if err := phases.CheckPatches(in, some, skip); err != nil {
+		return &exit.UsageError{Err: err}
+	}
 	if prepared.has("preflight") {
 		if err := s.Preflight(prepared.checks(s, o.fix && loaded.DryRun)); err != nil {
 			return err
@@ -135,7 +161,7 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 	if err := prepared.ensure(); err != nil {
 		return err
 	}
-	p, err := plan.Build(list(s).RunName(some, whole), some, prepared.input, skip)
+	p, err := plan.Build(list().RunName(some, whole), some, prepared.input, skip)
 	if err != nil {
 		return &exit.UsageError{Err: err}
 	}

@@ -48,15 +48,18 @@ node of the cluster it changes nothing.`,
   clusteradm join --config join.yaml --dry-run`,
 	}
 	bind(s, o, cmd, phases.Join(), true)
-	cmd.AddCommand(list(s).Command())
+	cmd.AddCommand(commands(s).Command())
 	return cmd
 }
 
-// list is the phases of join as commands.
-func list(s *session.Session) phasecmd.List {
-	return phasecmd.List{Name: "join", Phases: phases.Join(), Args: argument, Bind: func(cmd *cobra.Command, some []plan.Phase) {
-		bind(s, &options{}, cmd, some, false)
-	}}
+// list is the phases of join.
+func list() phasecmd.List { return phasecmd.List{Name: "join", Phases: phases.Join(), Args: argument} }
+
+// commands has them as commands.
+func commands(s *session.Session) phasecmd.List {
+	l := list()
+	l.Bind = func(cmd *cobra.Command, some []plan.Phase) { bind(s, &options{}, cmd, some, false) }
+	return l
 }
 
 const argument = " [api-server-endpoint]"
@@ -82,6 +85,11 @@ func bind(s *session.Session, o *options, cmd *cobra.Command, some []plan.Phase,
 func (o *options) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.file, "config", "", "path of the configuration file")
+	const ofControlPlane = "of a further control plane, which is not supported yet: "
+	f.StringVar(&o.APIServerAdvertiseAddress, "apiserver-advertise-address", "", ofControlPlane+"address its API server is reached at")
+	f.IntVar(&o.APIServerBindPort, "apiserver-bind-port", 0, ofControlPlane+"port of its API server")
+	f.StringVar(&o.CertificateKey, "certificate-key", "", ofControlPlane+"key of the uploaded certificates")
+	f.BoolVar(&o.ControlPlane, "control-plane", false, "join as a further control plane (not supported yet)")
 	f.StringVar(&o.CRISocket, "cri-socket", "", "socket of the container runtime")
 	f.StringVar(&o.DiscoveryFile, "discovery-file", "", "path or https URL of a kubeconfig that says where the cluster is and what to trust")
 	f.StringVar(&o.DiscoveryToken, "discovery-token", "", "token to find the cluster with; - for stdin")
@@ -91,6 +99,7 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.BoolVar(&o.fix, "fix", false, "first load kernel modules, set sysctls and switch swap off where that is needed; clusteradm reset takes it back")
 	f.StringSliceVar(&o.IgnorePreflightErrors, "ignore-preflight-errors", nil, "checks whose errors are shown as warnings; all for every one")
 	f.StringVar(&o.NodeName, "node-name", "", "name of the Node (default: the host name)")
+	f.StringVar(&o.PatchesDir, "patches", "", "directory of patches, target[suffix][+strategic|merge|json].yaml")
 	f.StringSliceVar(&o.SkipPhases, "skip-phases", nil, "phases to leave out")
 	f.StringVar(&o.TLSBootstrapToken, "tls-bootstrap-token", "", "token to ask for the kubelet's certificate with; - for stdin")
 	f.StringVar(&o.Token, "token", "", "token for both discovery and the kubelet's certificate; - for stdin")
@@ -108,8 +117,6 @@ func (o *options) load(ctx context.Context, s *session.Session) (*config.Join, e
 		return nil, err
 	case join.Node.ControlPlane:
 		return nil, &exit.UsageError{Err: errors.New("joining as a control plane is not supported yet")}
-	case join.Node.PatchesDir != "":
-		return nil, &exit.UsageError{Err: errors.New("patches are not supported yet")}
 	}
 	return join, nil
 }
@@ -124,8 +131,8 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 		return err
 	}
 	defer release()
-	s.Warn(nil, join.Unused)
-	skip, err := list(s).Skipped(join.SkipPhases, some)
+	s.Warn(join.Warnings, join.Unused)
+	skip, err := list().Skipped(join.SkipPhases, some)
 	if err != nil {
 		return err
 	}
@@ -135,6 +142,9 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 		return err
 	}
 	in, client := prepared.input, prepared.client
+	if err := phases.CheckPatches(in, some, skip); err != nil {
+		return &exit.UsageError{Err: err}
+	}
 	if checks {
 		if err := s.Preflight(prepared.checks(s, o.fix && join.DryRun)); err != nil {
 			return err
@@ -146,7 +156,7 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 			skip = append(skip, "preflight") // it is done
 		}
 	}
-	p, err := plan.Build(list(s).RunName(some, whole), some, in, skip)
+	p, err := plan.Build(list().RunName(some, whole), some, in, skip)
 	if err != nil {
 		return &exit.UsageError{Err: err}
 	}
