@@ -3,6 +3,8 @@ SHELL       := /bin/bash
 export CGO_ENABLED := 0
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS     := -s -w -X github.com/clusteradm/clusteradm/internal/cli/session.version=$(VERSION)
+# gRPC's tracing pages bring html/template, which costs start-up time.
+TAGS        := grpcnotrace
 GO          := go
 
 .DEFAULT_GOAL := help
@@ -12,7 +14,7 @@ help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build bin/clusteradm, static
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/clusteradm ./cmd/clusteradm
+	$(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o bin/clusteradm ./cmd/clusteradm
 
 unit: ## The fast loop: vet and every test that needs no lab
 	$(GO) vet ./...

@@ -42,11 +42,12 @@ type rig struct {
 	world *plantest.World
 	runs  state.Store
 	// input plans anew from what is on the machine, as a new process would.
-	input func(ctx context.Context) (plan.Input, error)
+	input  func(ctx context.Context) (plan.Input, error)
+	loaded *config.Loaded
 }
 
 // rigs has a machine for every list. A list without one fails TestCrashMatrix.
-var rigs = map[string]func(t *testing.T) *rig{"init": initRig, "join": joinRig, "fix": fixRig}
+var rigs = map[string]func(t *testing.T) *rig{"init": initRig, "join": joinRig, "renew": renewRig, "requests": requestsRig, "fix": fixRig, "reset": resetRig}
 
 func TestCrashMatrix(t *testing.T) {
 	for name, list := range phases.Lists() {
@@ -81,6 +82,12 @@ func TestCrashMatrix(t *testing.T) {
 			for k := 1; k <= requests; k++ {
 				crash(t, fmt.Sprintf("cluster/%d", k), build, func(r *rig) { r.world.Store.FailAt(k, host.ErrInjected) }, name, list, want)
 			}
+			for k := 1; k <= counter.world.Containers.Removals(); k++ {
+				crash(t, fmt.Sprintf("runtime/%d", k), build, func(r *rig) { r.world.Containers.FailAt(k, host.ErrInjected) }, name, list, want)
+			}
+			if counter.world.EtcdCluster.Removals() > 0 {
+				crash(t, "etcd", build, func(r *rig) { r.world.EtcdCluster.LoseAnswer(host.ErrInjected) }, name, list, want)
+			}
 		})
 	}
 }
@@ -94,6 +101,7 @@ func crash(t *testing.T, where string, build func(*testing.T) *rig, arm func(*ri
 				t.Fatalf("the run ended with %v, want the injected failure", err)
 			}
 			r.world.Through = r.world.Machine // a new process
+			r.world.Containers.FailAt(0, nil)
 			return r
 		}
 		resumed := died()
@@ -121,7 +129,7 @@ func crash(t *testing.T, where string, build func(*testing.T) *rig, arm func(*ri
 		var end *engine.NoWayBackError
 		switch {
 		case errors.As(err, &end):
-			if end.Reason == "" || !kubeletIntended(journal) {
+			if end.Reason == "" || !kubeletIntended(journal) && name != "reset" {
 				t.Errorf("rollback stopped early: %v", err)
 			}
 		case err != nil:
@@ -135,10 +143,11 @@ func crash(t *testing.T, where string, build func(*testing.T) *rig, arm func(*ri
 }
 
 // kubeletIntended reports that the run came to the kubelet's configuration,
-// with which the kubelet may start: there the way back ends.
+// with which the kubelet may start, or to starting what uses new certificates:
+// there the way back ends.
 func kubeletIntended(journal *state.Run) bool {
 	for _, e := range journal.Entries {
-		if e.Kind == state.Intent && strings.HasPrefix(e.Step, "kubelet-start/config.yaml@") {
+		if e.Kind == state.Intent && (strings.HasPrefix(e.Step, "kubelet-start/config.yaml@") || strings.HasPrefix(e.Step, "kubelet/unit@")) {
 			return true
 		}
 	}
@@ -163,12 +172,12 @@ func (r *rig) apply(ctx context.Context, name string, list []plan.Phase) (engine
 }
 
 func (r *rig) snapshot() string {
-	return r.world.Machine.Snapshot(journals) + r.world.Store.Snapshot()
+	return r.world.Machine.Snapshot(journals) + r.world.Store.Snapshot() + r.world.Containers.Snapshot() + r.world.EtcdCluster.Snapshot()
 }
 
 func newRig(t *testing.T, name string, started func(*rig, *hosttest.Machine)) *rig {
 	m := hosttest.New(name, hosttest.Options{Kubelet: "v1.36.3"})
-	r := &rig{world: plantest.New(m), runs: state.Open(t.TempDir())}
+	r := &rig{world: plantest.New(m), runs: state.Open(t.TempDir()), loaded: load(t)}
 	r.world.Store.Now = func() time.Time { return now }
 	r.world.Store.Down(true)
 	m.AddUnit(hosttest.Unit{Name: "kubelet.service", OnStart: func(m *hosttest.Machine) error {

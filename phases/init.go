@@ -32,9 +32,3 @@ func hidden(phase plan.Phase) plan.Phase {
 	phase.Hidden = true
 	return phase
 }
-
-// preflightPhase is carried out by the command before there is a plan, since
-// its checks look at what the plan would otherwise trip over.
-func preflightPhase(list string) plan.Phase {
-	return nothing("preflight", "Check the machine before "+list)
-}

@@ -19,7 +19,7 @@ import (
 )
 
 // running is why a change after the kubelet's first start is not taken back.
-const running = "the kubelet has started and the cluster runs; leave it with: kubeadm reset"
+const running = "the kubelet has started and the cluster runs; leave it with: clusteradm reset"
 
 // file is a step that holds one file of root's.
 func file(in plan.Input, name, path string, content []byte, mode fs.FileMode) plan.Step {

@@ -36,11 +36,15 @@ type CheckError struct {
 
 func (e *CheckError) Error() string { return "check " + e.Path + ": " + e.Reason }
 
-const (
-	hintRenew   = "renew the certificate, or remove it and its key to have new ones made"
-	hintReissue = "remove the certificate to have a new one made with the same key"
-	hintRestore = "restore the file from a backup or copy it from another control plane"
-)
+const hintRestore = "restore the file from a backup or copy it from another control plane"
+
+// renewHint is the command that replaces an expired certificate and its key.
+func renewHint(name string) string { return "clusteradm certs renew " + name }
+
+// reissueHint is the command that makes a certificate anew, with the same key.
+func reissueHint(s Spec) string {
+	return "rm " + s.CertPath() + "; clusteradm init phase certs " + s.Name
+}
 
 // Valid says whether a certificate is what s asks for: issuer, key, period,
 // names and usages, not bytes. Names may be more than are asked for. The first
@@ -94,7 +98,7 @@ func checkCA(path string, cert *x509.Certificate, now time.Time) error {
 // checkLeaf looks at the certificate alone, not at its key.
 func checkLeaf(path string, s Spec, certs, roots []*x509.Certificate, now time.Time) error {
 	cert := certs[0]
-	if err := checkPeriod(path, cert, now, hintRenew); err != nil {
+	if err := checkPeriod(path, cert, now, renewHint(s.Name)); err != nil {
 		return err
 	}
 	trusted, between := x509.NewCertPool(), x509.NewCertPool()
@@ -107,11 +111,11 @@ func checkLeaf(path string, s Spec, certs, roots []*x509.Certificate, now time.T
 	options := x509.VerifyOptions{Roots: trusted, Intermediates: between, CurrentTime: now,
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}
 	if _, err := cert.Verify(options); err != nil {
-		return &CheckError{path, Issuer, fmt.Sprintf("not signed by ca %s: %v", s.CA, err), hintReissue}
+		return &CheckError{path, Issuer, fmt.Sprintf("not signed by ca %s: %v", s.CA, err), reissueHint(s)}
 	}
 	for _, u := range s.Usages {
 		if !hasUsage(cert, u) {
-			return &CheckError{path, Usages, "the certificate is not for " + string(u), hintReissue}
+			return &CheckError{path, Usages, "the certificate is not for " + string(u), reissueHint(s)}
 		}
 	}
 	names := slices.Clone(s.DNSNames)
@@ -120,7 +124,7 @@ func checkLeaf(path string, s Spec, certs, roots []*x509.Certificate, now time.T
 	}
 	for _, name := range names {
 		if err := cert.VerifyHostname(name); err != nil {
-			return &CheckError{path, SANs, "the certificate is not valid for " + name, hintReissue}
+			return &CheckError{path, SANs, "the certificate is not valid for " + name, reissueHint(s)}
 		}
 	}
 	return nil

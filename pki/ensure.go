@@ -124,7 +124,7 @@ func (m *maker) issuer(s Spec) (*authority, bool) {
 		m.existingCA(ca, pair)
 	} else {
 		m.cas[s.CABase] = nil
-		m.fail(&CheckError{ca.CertPath(), Missing, "the ca is needed and does not exist", "run the phase certs " + s.CA + " first"})
+		m.fail(&CheckError{ca.CertPath(), Missing, "the ca is needed and does not exist", "clusteradm init phase certs " + s.CA})
 	}
 	return m.cas[s.CABase], m.cas[s.CABase] != nil
 }
@@ -195,7 +195,7 @@ func (m *maker) keyPair(s Spec) {
 			if public, err := decodePublic(have.Public); err != nil {
 				m.fail(&CheckError{s.PublicPath(), Damaged, err.Error(), hintRestore})
 			} else if !sameKey(public, key.Public()) {
-				m.fail(&CheckError{s.PublicPath(), Key, "not the public key of " + s.KeyPath(), "remove the public key to have it made from the private key"})
+				m.fail(&CheckError{s.PublicPath(), Key, "not the public key of " + s.KeyPath(), "rm " + s.PublicPath() + "; clusteradm init phase certs sa"})
 			}
 			return
 		}

@@ -91,7 +91,7 @@ func TestEnsureMakesOnlyWhatIsAskedFor(t *testing.T) {
 	}
 	_, err = pki.Ensure(nil, tree[1:3], nil, now())
 	want := "ensure pki: check " + dir + "ca.crt: the ca is needed and does not exist"
-	if check := checks(err); len(check) != 1 || err.Error() != want || check[0].Hint != "run the phase certs ca first" {
+	if check := checks(err); len(check) != 1 || err.Error() != want || check[0].Hint != "clusteradm init phase certs ca" {
 		t.Errorf("got %v", err)
 	}
 }

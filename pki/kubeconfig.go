@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"time"
 
@@ -36,7 +37,13 @@ func EncodeKubeconfig(k KubeconfigSpec, caPEM, certPEM []byte, keyPEM secret.Byt
 // its certificate: bootstrap-kubelet.conf. The cluster is always called
 // kubernetes in it, as a joining kubeadm does not know the cluster's own name.
 func EncodeTokenKubeconfig(server string, caPEM []byte, token secret.String) secret.Bytes {
-	return encode("kubernetes", server, "tls-bootstrap-token-user", caPEM, userInfo{Token: token.Reveal()})
+	return encode("kubernetes", server, bootstrapUser, caPEM, userInfo{Token: token.Reveal()})
+}
+
+// EncodeBootstrapKubeconfig is EncodeTokenKubeconfig for who has a client
+// certificate, a token, or both, as a discovery file may bring them.
+func EncodeBootstrapKubeconfig(server string, caPEM, certPEM []byte, keyPEM secret.Bytes, token secret.String) secret.Bytes {
+	return encode("kubernetes", server, bootstrapUser, caPEM, userInfo{CertData: certPEM, KeyData: keyPEM.Reveal(), Token: token.Reveal()})
 }
 
 // EncodeKubeletKubeconfig returns a kubelet.conf that refers to the certificate
@@ -45,6 +52,8 @@ func EncodeKubeletKubeconfig(clusterName, server, node string, caPEM []byte) sec
 	return encode(clusterName, server, nodeUser(node), caPEM,
 		userInfo{Cert: cluster.KubeletClientPEM, Key: cluster.KubeletClientPEM})
 }
+
+const bootstrapUser = "tls-bootstrap-token-user"
 
 func encode(clusterName, server, user string, caPEM []byte, info userInfo) secret.Bytes {
 	context := user + "@" + clusterName
@@ -114,7 +123,7 @@ func ValidKubeconfig(k KubeconfigSpec, data secret.Bytes, caPEM []byte, now time
 	if err != nil {
 		return &CheckError{k.Path, Damaged, err.Error(), hintRestore}
 	}
-	const hint = "remove the file to have a new one made"
+	hint := "rm " + k.Path + "; clusteradm init phase kubeconfig " + k.Name
 	roots, err := decodeCerts(caPEM)
 	if err != nil {
 		return &CheckError{Spec{Dir: k.Client.Dir, Base: k.Client.CABase}.CertPath(), Damaged, err.Error(), hintRestore}
@@ -155,10 +164,22 @@ func checkClient(k KubeconfigSpec, got Kubeconfig, roots []*x509.Certificate, no
 	if err := checkLeaf(k.Path, k.Client, certs, roots, now); err != nil {
 		if check := (*CheckError)(nil); errors.As(err, &check) {
 			check.Hint = hint // there is no file of the certificate alone
+			if check.Problem == Expired && now.After(certs[0].NotAfter) {
+				check.Hint = renewHint(renewName(k))
+			}
 		}
 		return err
 	}
 	return nil
+}
+
+// renewName is under which name a kubeconfig's certificate is renewed. The
+// kubelet's has none of its own.
+func renewName(k KubeconfigSpec) string {
+	if k.Path == cluster.KubeletConf {
+		return "all"
+	}
+	return path.Base(k.Path)
 }
 
 // trusts asks for one CA in common, so that a change of CAs can have two.

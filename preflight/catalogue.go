@@ -27,7 +27,7 @@ func Catalogue() []Doc {
 		{"CRI", e, both, false, "the container runtime does not answer on its socket, or is not ready"},
 		{"ContainerRuntimeVersion", ew, both, false, "the runtime has no RuntimeConfig call; an error for a kubelet of 1.37 and later"},
 		{"CgroupDriver", ew, both, true, "the runtime's cgroup driver is not the kubelet's; a warning for a kubelet of 1.31 and later, which follows the runtime"},
-		{"ImagePull", e, first, false, "an image of the control plane cannot be pulled"},
+		{"ImagePull", e, both, false, "an image cannot be pulled, after the other checks have passed"},
 		{"Swap", w, both, false, "swap is on, and the KubeletConfiguration does not have failSwapOn: false"},
 		{"SystemVerification", ew, both, false, "a kernel or kernel configuration without what Kubernetes needs, control groups of version 1 with a kubelet that refuses them, missing controllers; an unreadable kernel configuration is a warning"},
 		{"Hostname", w, both, false, "the node's name is no DNS name, or has no address"},

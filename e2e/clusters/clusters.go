@@ -33,7 +33,7 @@ type Cluster struct {
 // Build builds the program under test from the checkout at root, static.
 func Build(ctx context.Context, root string) (string, error) {
 	path := filepath.Join(root, "bin", "clusteradm")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./cmd/clusteradm")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "grpcnotrace", "-ldflags", "-s -w", "-o", path, "./cmd/clusteradm")
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -9,9 +9,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/clusteradm/clusteradm/internal/cli/certscmd"
+	"github.com/clusteradm/clusteradm/internal/cli/configcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cli/initcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/joincmd"
+	"github.com/clusteradm/clusteradm/internal/cli/kubeconfigcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/preflightcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/rollbackcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
@@ -59,7 +62,9 @@ goes on where it was.`,
 		return nil
 	}
 	session.Group(root)
-	root.AddCommand(initcmd.New(s), joincmd.New(s), rollbackcmd.New(s), tokencmd.New(s), preflightcmd.New(s), version(s), exitCodes(), preflightcmd.Topic())
+	root.AddCommand(configcmd.New(s), initcmd.New(s), joincmd.New(s), rollbackcmd.New(s), tokencmd.New(s), version(s), exitCodes())
+	root.AddCommand(certscmd.New(s), kubeconfigcmd.New(s))
+	root.AddCommand(preflightcmd.New(s), preflightcmd.Topic())
 	furnish(root)
 	return root
 }

@@ -115,7 +115,7 @@ func TestInit(t *testing.T) {
 			t.Errorf("the dry run printed:\n%s", plan)
 		}
 		before := r.snapshot()
-		r.run("rollback", "--run", latestRun(plan)).is(t, 1, "error: roll back ", "kubeadm reset")
+		r.run("rollback", "--run", latestRun(plan)).is(t, 1, "error: roll back ", "clusteradm reset")
 		if diff := hosttest.Diff(before, r.snapshot()); diff != "" {
 			t.Errorf("a cluster that runs was changed:\n%s", diff)
 		}
@@ -263,7 +263,7 @@ func TestPhases(t *testing.T) {
 	if _, ok := r.machine.Content("/etc/kubernetes/pki/apiserver.crt"); ok {
 		t.Error("there is more than was asked for")
 	}
-	r.run("init", "phase", "certs", "etcd-server", "--config", "c.yaml").is(t, 1, "etcd/ca.crt", "hint: run the phase certs etcd-ca first")
+	r.run("init", "phase", "certs", "etcd-server", "--config", "c.yaml").is(t, 1, "etcd/ca.crt", "hint: clusteradm init phase certs etcd-ca")
 	// A configuration for the whole of init serves a phase of it too.
 	r.files["skip.yaml"] = strings.Replace(initConfig, "localAPIEndpoint", "skipPhases: [addon/kube-proxy]\nlocalAPIEndpoint", 1)
 	r.run("init", "phase", "certs", "all", "--config", "skip.yaml").is(t, 0)

@@ -22,7 +22,7 @@ func TestPreflightByItself(t *testing.T) {
 	}
 
 	r.machine.Put("/etc/machine-id", "uninitialized\n", 0o444)
-	r.runtime.Down()
+	r.usual.Down()
 	got := r.run("preflight", "--config", "c.yaml").is(t, 4, "[ERROR CRI] ", "[WARNING MachineID] ", "  hint: rm -f /etc/machine-id", "1 warning, 1 error\n",
 		"error: preflight: the machine fails 1 of the checks\n")
 	if strings.Count(got.out+got.stderr, "CRI]") != 1 {

@@ -58,9 +58,11 @@ type rig struct {
 	store   *kubetest.Store
 	state   string // directory of the runs and the lock
 	files   map[string]string
-	runtime *critest.Runtime
-	socket  string // of the runtime
-	dial    func(addr string) (net.Conn, error)
+	// usual is the runtime behind containerd's socket, unless a test installs
+	// its own.
+	usual       *critest.Runtime
+	usualSocket string
+	dial        func(addr string) (net.Conn, error)
 	// terminal has the commands narrate live.
 	terminal bool
 	stdin    string
@@ -74,21 +76,27 @@ type wired struct {
 }
 
 func (w wired) DialHost(_ context.Context, network, addr string) (net.Conn, error) {
-	if network == "unix" {
-		return net.Dial("unix", w.rig.socket)
+	conn, err := w.rig.dial(addr)
+	if err != nil && network == "unix" && addr == containerdSocket {
+		return net.Dial("unix", w.rig.usualSocket)
 	}
-	return w.rig.dial(addr)
+	return conn, err
 }
 
 func newRig(t *testing.T) *rig {
-	m := hosttest.New("cp1", hosttest.Options{Kubelet: "v1.36.3"})
-	m.Healthy()
-	r := &rig{t: t, machine: m, store: kubetest.New(), state: t.TempDir(), files: map[string]string{"c.yaml": initConfig}}
+	r := bareRig(t, "cp1")
 	r.store.Down(true)
-	r.runtime = critest.New()
-	r.socket = criserver.Serve(t, &criserver.Server{Runtime: r.runtime})
 	r.kubelet(nil)
 	r.serve()
+	return r
+}
+
+// bareRig is a machine with neither a kubelet nor a network.
+func bareRig(t *testing.T, name string) *rig {
+	m := hosttest.New(name, hosttest.Options{Kubelet: "v1.36.3"})
+	m.Healthy()
+	r := &rig{t: t, machine: m, store: kubetest.New(), state: t.TempDir(), files: map[string]string{"c.yaml": initConfig}, usual: critest.New()}
+	r.usualSocket = criserver.Serve(t, &criserver.Server{Runtime: r.usual})
 	return r
 }
 
@@ -155,7 +163,7 @@ func (r *rig) with(ctx context.Context, args ...string) ran {
 	s := &session.Session{
 		Streams: ui.Streams{In: strings.NewReader(r.stdin), Out: &out, Err: &stderr, Terminal: r.terminal}, Format: "text",
 		Build:   session.Build{Version: "v0.1.0", Go: "go1.26", Kubernetes: "v1.36.3"},
-		Machine: wired{r.machine, r}, Hostname: "cp1",
+		Machine: wired{r.machine, r}, Hostname: r.machine.Name(),
 		Address: func() (netip.Addr, error) { return netip.MustParseAddr("192.0.2.10"), nil },
 		Environ: r.environ, Now: time.Now, Rand: rand.Reader,
 		ReadFile: func(path string) ([]byte, error) {

@@ -16,3 +16,9 @@ const (
 	KubeletFlagsEnv      = "/var/lib/kubelet/kubeadm-flags.env"
 	KubeletClientPEM     = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 )
+
+// Where flannel's CNI configuration and plugin are put by its own pods.
+const (
+	FlannelConf   = "/etc/cni/net.d/10-flannel.conflist"
+	FlannelPlugin = "/opt/cni/bin/flannel"
+)

@@ -63,6 +63,9 @@ type Discovery struct {
 	UnsafeSkipCAVerification bool
 	File                     string // path or https URL of a kubeconfig
 	TLSBootstrapToken        secret.String
+	// Wait is how long a cluster that is still to come is waited for: only
+	// where the documents say so, while kubeadm waits five minutes.
+	Wait time.Duration
 }
 
 // Load reads the configuration of init. Empty docs are all defaults. The error
@@ -126,6 +129,7 @@ func LoadJoin(docs []byte, in Inputs) (*Join, error) {
 	c.needOneOf(v1beta4.JoinKind)
 
 	in.Overrides.join(c, join)
+	waits := join.Timeouts != nil && join.Timeouts.Discovery != nil
 	defaultJoin(join, in)
 	c.join(join)
 
@@ -136,6 +140,9 @@ func LoadJoin(docs []byte, in Inputs) (*Join, error) {
 	out := &Join{
 		Node: toNode(join.NodeRegistration, join.Patches, in), Discovery: toDiscovery(join.Discovery), CACertPath: join.CACertPath,
 		Timeouts: toTimeouts(join.Timeouts), SkipPhases: join.SkipPhases, DryRun: join.DryRun, Unused: unused,
+	}
+	if waits {
+		out.Discovery.Wait = out.Timeouts.Discovery
 	}
 	out.Node.Address, out.Node.BindPort = in.DefaultAddress, defaultBindPort
 	if cp := join.ControlPlane; cp != nil {

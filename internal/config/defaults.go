@@ -99,6 +99,13 @@ func defaultJoin(join *v1beta4.JoinConfiguration, in Inputs) {
 }
 
 func defaultNode(node *v1beta4.NodeRegistrationOptions, in Inputs, controlPlane bool) {
+	// The kubelet registers under the name that its flag gives it, whatever else
+	// was said; certificates for another would be of no use.
+	for _, arg := range node.KubeletExtraArgs {
+		if arg.Name == "hostname-override" && arg.Value != "" {
+			node.Name = arg.Value
+		}
+	}
 	setDefault(&node.Name, in.Hostname)
 	node.Name = strings.ToLower(strings.TrimSpace(node.Name))
 	// Only an absent list takes the default: an empty one asks for no taint.

@@ -209,8 +209,22 @@ func TestJoin(t *testing.T) {
 	if d.Endpoint != "[fd00::1]:6443" || d.Token.Reveal() != "abcdef.0123456789abcdef" || d.TLSBootstrapToken != d.Token || len(d.CACertHashes) != 1 || got.CACertPath != "/etc/kubernetes/pki/ca.crt" {
 		t.Errorf("discovery = %+v", d)
 	}
-	if got.Node.ControlPlane || got.Node.Taints != nil || got.Node.Name != "node-1" || got.Node.Address != netip.MustParseAddr("192.0.2.10") || got.Timeouts.Discovery != 5*time.Minute {
+	if got.Node.ControlPlane || got.Node.Taints != nil || got.Node.Name != "node-1" || got.Node.Address != netip.MustParseAddr("192.0.2.10") || got.Timeouts.Discovery != 5*time.Minute || d.Wait != 0 {
 		t.Errorf("node = %+v", got.Node)
+	}
+	got, err = config.LoadJoin([]byte(joinDoc+"timeouts: {discovery: 5m0s}\n"), in)
+	if err != nil || got.Discovery.Wait != 5*time.Minute {
+		t.Errorf("discovery = %+v, %v", got.Discovery, err)
+	}
+}
+
+// The kubelet goes by its flag, so everything must.
+func TestHostnameOverrideNamesTheNode(t *testing.T) {
+	in := inputs()
+	in.Overrides = config.Overrides{DiscoveryFile: "/x/y.conf", TLSBootstrapToken: "abcdef.0123456789abcdef"}
+	got, err := config.LoadJoin([]byte(joinDoc+"nodeRegistration:\n  name: other\n  kubeletExtraArgs: [{name: v, value: '2'}, {name: hostname-override, value: Rack7.example.com}]\n"), in)
+	if err != nil || got.Node.Name != "rack7.example.com" {
+		t.Errorf("node = %+v, %v", got, err)
 	}
 }
 

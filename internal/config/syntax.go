@@ -105,7 +105,7 @@ func (f field) token(value string) {
 
 func (f field) certificateKey(value string) {
 	if key, err := hex.DecodeString(value); value != "" && (err != nil || len(key) != 32) {
-		f.bad("is not a certificate key", "a key is 64 hexadecimal digits; make one with: kubeadm certs certificate-key")
+		f.bad("is not a certificate key", "a key is 64 hexadecimal digits; make one with: clusteradm certs certificate-key")
 	}
 }
 

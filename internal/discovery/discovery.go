@@ -10,6 +10,7 @@ package discovery
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
@@ -31,23 +32,31 @@ type Options struct {
 	CACertHashes             []string // "sha256:<hex>"; one must match
 	UnsafeSkipCAVerification bool     // allows CACertHashes to be empty
 
-	Timeout time.Duration // of the whole; 0: five minutes, as kubeadm
+	// Timeout, if given, is how long to wait for a cluster that is still to
+	// come. 0 gives up what does not pass within two seconds.
+	Timeout time.Duration
 	Dial    func(ctx context.Context, network, addr string) (net.Conn, error)
 	Proxy   func(*http.Request) (*url.URL, error) // nil: none
 	Now     func() time.Time                      // for certificates; nil: the system's clock
 	Waiting func(what string)                     // completes "waiting for …"; called when that changes
+	Roots   *x509.CertPool                        // for a URL; nil: the machine's own
 }
 
 // Info is a cluster that was found and proven.
 type Info struct {
-	Server         string // URL of the API server
-	CA             []byte // PEM
-	ClusterName    string
-	Kubeconfig     secret.Bytes // as found; a file may hold credentials
-	HasCredentials bool         // the kubeconfig says as whom to connect
+	Server      string // URL of the API server
+	CA          []byte // PEM
+	ClusterName string
+	Kubeconfig  secret.Bytes // as found
+
+	// What a discovery file says as whom to connect; a token needs none of it.
+	Cert  []byte // PEM
+	Key   secret.Bytes
+	Token secret.String
 }
 
-const defaultTimeout = 5 * time.Minute
+// HasCredentials reports that the file says as whom to connect.
+func (i Info) HasCredentials() bool { return len(i.Cert) > 0 || !i.Token.Empty() }
 
 // complete checks options before any connection and fills in defaults.
 func (o Options) complete() (Options, error) {
@@ -64,9 +73,10 @@ func (o Options) complete() (Options, error) {
 	if len(o.CACertHashes) == 0 && !o.UnsafeSkipCAVerification {
 		return o, fmt.Errorf("%w: no CA certificate hash, and unsafeSkipCAVerification is not set", ErrInvalid)
 	}
-	if o.Timeout == 0 {
-		o.Timeout = defaultTimeout
-	}
+	return o.withDefaults(), nil
+}
+
+func (o Options) withDefaults() Options {
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{}).DialContext
 	}
@@ -76,5 +86,5 @@ func (o Options) complete() (Options, error) {
 	if o.Waiting == nil {
 		o.Waiting = func(string) {}
 	}
-	return o, nil
+	return o
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -26,23 +27,25 @@ type configMap struct {
 	} `json:"metadata"`
 	Data map[string]string `json:"data"`
 
-	age time.Duration // by the server's own clock, 0 if it does not say
+	age  time.Duration // by the server's own clock, 0 if it does not say
+	date time.Time     // the server's own clock, zero if it does not say
 }
 
 // fetcher reads cluster-info over one transport.
 type fetcher struct {
 	endpoint string
 	now      func() time.Time
-	attempt  time.Duration
+	limits   patience
 	http     *http.Client
 }
 
 // newFetcher trusts roots; nil trusts anyone, for what is proven otherwise.
-func newFetcher(options Options, roots *x509.CertPool, attempt time.Duration) fetcher {
-	return fetcher{options.Endpoint, options.Now, attempt, &http.Client{
+func newFetcher(options Options, roots *x509.CertPool, limits patience) fetcher {
+	return fetcher{options.Endpoint, options.Now, limits, &http.Client{
 		Transport: &http.Transport{
-			DialContext: options.Dial,
-			Proxy:       options.Proxy,
+			DialContext:         within(limits.connect, options.Dial),
+			TLSHandshakeTimeout: limits.connect,
+			Proxy:               options.Proxy,
 			TLSClientConfig: &tls.Config{
 				MinVersion: tls.VersionTLS12, RootCAs: roots, Time: options.Now,
 				// Before the CA is known there is nothing to verify with: the
@@ -54,10 +57,21 @@ func newFetcher(options Options, roots *x509.CertPool, attempt time.Duration) fe
 	}}
 }
 
+type dial = func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// within bounds the making of a connection.
+func within(limit time.Duration, d dial) dial {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		return d(ctx, network, addr)
+	}
+}
+
 func (f fetcher) close() { f.http.CloseIdleConnections() }
 
 func (f fetcher) get(ctx context.Context) (configMap, error) {
-	ctx, cancel := context.WithTimeout(ctx, f.attempt)
+	ctx, cancel := context.WithTimeout(ctx, f.limits.attempt)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+f.endpoint+clusterInfoPath, nil)
 	if err != nil {
@@ -85,15 +99,22 @@ func (f fetcher) get(ctx context.Context) (configMap, error) {
 	if json.Unmarshal(body, &found) != nil || found.Kind != "ConfigMap" {
 		return configMap{}, fmt.Errorf("%w: it is no ConfigMap", ErrMalformed)
 	}
-	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil && !found.Metadata.CreationTimestamp.IsZero() {
-		// The Date has whole seconds and may lie before the creation.
-		found.age = max(date.Sub(found.Metadata.CreationTimestamp), time.Nanosecond)
+	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil {
+		found.date = date
+		if made := found.Metadata.CreationTimestamp; !made.IsZero() {
+			// The Date has whole seconds and may lie before the creation.
+			found.age = max(date.Sub(made), time.Nanosecond)
+		}
 	}
 	return found, nil
 }
 
 // classify tells what can pass from what cannot.
 func (f fetcher) classify(err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err // without the URL, which may be private
+	}
 	var invalid x509.CertificateInvalidError
 	if errors.As(err, &invalid) && invalid.Reason == x509.Expired {
 		return clockError("server certificate", invalid.Cert, f.now())
@@ -102,11 +123,15 @@ func (f fetcher) classify(err error) error {
 	if errors.As(err, &verification) {
 		return fmt.Errorf("%w: %w", ErrUntrusted, verification.Err)
 	}
-	var dns *net.DNSError
-	if errors.As(err, &dns) && dns.IsNotFound {
-		return pending{reason: ErrUnresolved, detail: "the name " + dns.Name + " to resolve", cause: err}
+	var record tls.RecordHeaderError
+	if errors.As(err, &record) || errors.Is(err, http.ErrSchemeMismatch) {
+		return fmt.Errorf("%w: what listens at %s speaks no TLS", ErrUnreachable, f.endpoint)
 	}
-	return pending{reason: ErrUnreachable, detail: "the API server at " + f.endpoint + " to answer", cause: err}
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		return pending{reason: ErrUnresolved, detail: "the name " + dns.Name + " to resolve", cause: errors.New(dns.Name)}
+	}
+	return pending{reason: ErrUnreachable, detail: "the API server at " + f.endpoint + " to answer", cause: explain(f.endpoint, err)}
 }
 
 func clockError(what string, cert *x509.Certificate, now time.Time) error {
@@ -116,4 +141,19 @@ func clockError(what string, cert *x509.Certificate, now time.Time) error {
 	}
 	return fmt.Errorf("%w: %s %q %s %s, the clock says %s", ErrClock, what, cert.Subject.CommonName,
 		state, bound.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+}
+
+// skew is how far clocks may lie apart before it is worth a word.
+const skew = time.Minute
+
+// compareClocks adds to an error about time what the API server's clock says,
+// which tells a wrong clock from a wrong certificate.
+func compareClocks(err error, now, server time.Time) error {
+	if !errors.Is(err, ErrClock) || server.IsZero() {
+		return err
+	}
+	if off := now.Sub(server).Abs(); off > skew {
+		return fmt.Errorf("%w; the API server's clock says %s", err, server.UTC().Format(time.RFC3339))
+	}
+	return fmt.Errorf("%w; the API server's clock says the same", err)
 }

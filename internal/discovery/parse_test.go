@@ -3,6 +3,7 @@ package discovery
 import (
 	"encoding/base64"
 	"errors"
+	"io/fs"
 	"strings"
 	"testing"
 )
@@ -31,16 +32,16 @@ func TestFile(t *testing.T) {
 	ca := usualAuthority(t)
 	data := "certificate-authority-data: " + base64.StdEncoding.EncodeToString(ca.pem)
 	text := discoveryFile(data, "token: "+canary)
-	info, err := File([]byte(text))
+	info, err := File([]byte(text), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info.Server != "https://a:6443" || info.ClusterName != "prod" || string(info.CA) != string(ca.pem) || !info.HasCredentials || string(info.Kubeconfig.Reveal()) != text {
+	if info.Server != "https://a:6443" || info.ClusterName != "prod" || string(info.CA) != string(ca.pem) || !info.HasCredentials() || info.Token.Reveal() != canary || string(info.Kubeconfig.Reveal()) != text {
 		t.Errorf("info = %+v", info)
 	}
 	// cluster-info's own kubeconfig is a discovery file without credentials.
-	info, err = File([]byte(clusterInfoData(t, ca.pem, "")[kubeconfigKey]))
-	if err != nil || info.HasCredentials || info.ClusterName != "kubernetes" {
+	info, err = File([]byte(clusterInfoData(t, ca.pem, "")[kubeconfigKey]), nil)
+	if err != nil || info.HasCredentials() || info.ClusterName != "kubernetes" {
 		t.Errorf("File = %+v, %v", info, err)
 	}
 	for name, text := range map[string]string{
@@ -51,10 +52,45 @@ func TestFile(t *testing.T) {
 		"token in file":  discoveryFile(data, "tokenFile: /token"),
 		"plain http":     strings.ReplaceAll(text, "https:", "http:"),
 		"no context":     strings.ReplaceAll(text, "current-context: c", "current-context: d"),
+		"a program":      discoveryFile(data, "exec: {command: /bin/"+canary+"}"),
+		"half a pair":    discoveryFile(data, "client-key-data: "+base64.StdEncoding.EncodeToString([]byte(canary))),
 		"undefined user": strings.ReplaceAll(text, "users: [{name: u", "users: [{name: v"),
 	} {
-		if _, err := File([]byte(text)); err == nil || strings.Contains(err.Error(), canary) {
+		if _, err := File([]byte(text), nil); err == nil || strings.Contains(err.Error(), canary) {
 			t.Errorf("%s: File = %v", name, err)
 		}
+	}
+}
+
+// A file of this machine may refer to others; what it holds goes on embedded.
+func TestFileReadsWhatItRefersTo(t *testing.T) {
+	ca := usualAuthority(t)
+	cert, key := ca.client(t)
+	files := map[string][]byte{"/ca.crt": ca.pem, "me.crt": cert, "me.key": key, "/token": []byte(canary + "\n")}
+	read := func(path string) ([]byte, error) {
+		if data, ok := files[path]; ok {
+			return data, nil
+		}
+		return nil, fs.ErrNotExist
+	}
+	info, err := File([]byte(discoveryFile("certificate-authority: /ca.crt", "client-certificate: me.crt, client-key: me.key, tokenFile: /token")), read)
+	if err != nil || string(info.CA) != string(ca.pem) || string(info.Cert) != string(cert) || string(info.Key.Reveal()) != string(key) || info.Token.Reveal() != canary {
+		t.Errorf("info = %+v, %v", info, err)
+	}
+	if _, err := File([]byte(discoveryFile("certificate-authority: /other.crt", "token: x")), read); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "certificate-authority: ") {
+		t.Errorf("a file that is not there: %v", err)
+	}
+	other, _ := ca.client(t)
+	files["me.crt"] = other
+	if _, err := File([]byte(discoveryFile("certificate-authority: /ca.crt", "client-certificate: me.crt, client-key: me.key")), read); err == nil || !strings.Contains(err.Error(), "do not go together") {
+		t.Errorf("a certificate of another key: %v", err)
+	}
+}
+
+func TestPins(t *testing.T) {
+	one, two := usualAuthority(t), usualAuthority(t)
+	pins, err := Pins(append(append([]byte(nil), one.pem...), two.pem...))
+	if err != nil || len(pins) != 2 || pins[1] != Pin(two.cert) {
+		t.Errorf("Pins = %v, %v", pins, err)
 	}
 }

@@ -7,16 +7,18 @@ import (
 	"time"
 )
 
-// patience is how long a state that usually passes by itself may last.
+// patience is how long things may take. A node joins a cluster that is there,
+// or was told to wait: all that usually passes by itself is given up in time
+// for the whole to fail within three seconds.
 type patience struct {
-	unsigned   time.Duration // the signer signs within milliseconds of a token's making
-	young      time.Duration // but in a cluster of this age it may not run yet
-	unresolved time.Duration // the network of a machine that boots comes up
-	attempt    time.Duration // one request to an address that swallows packets
+	passing time.Duration // a state that may pass, unless a timeout was given
+	connect time.Duration // TCP, and then TLS, to an address that swallows packets
+	attempt time.Duration // one request to a server that did answer the call
+	young   time.Duration // a cluster of this age may have no signer yet
 }
 
 func usualPatience() patience {
-	return patience{unsigned: 2 * time.Second, young: time.Minute, unresolved: 5 * time.Second, attempt: 10 * time.Second}
+	return patience{passing: 2 * time.Second, connect: 2 * time.Second, attempt: 10 * time.Second, young: time.Minute}
 }
 
 // pending is a state that may pass. Any other error is final.
@@ -28,6 +30,7 @@ type pending struct {
 }
 
 func (p pending) Error() string { return p.asError().Error() }
+func (p pending) Unwrap() error { return p.asError() }
 
 // asError is the state as the reason of the failure.
 func (p pending) asError() error {
@@ -44,6 +47,7 @@ func poll(ctx context.Context, waiting func(string), attempt func(context.Contex
 	var state pending
 	var since time.Time
 	for delay := first; ; delay = min(delay*3/2, longest) {
+		began := time.Now()
 		err := attempt(ctx)
 		var now pending
 		if !errors.As(err, &now) {
@@ -52,14 +56,14 @@ func poll(ctx context.Context, waiting func(string), attempt func(context.Contex
 		// What the end of ctx did to the last attempt says nothing.
 		if state.reason == "" || ctx.Err() == nil {
 			if now.reason != state.reason {
-				since = time.Now()
+				since = began
 			}
 			if now.reason != state.reason || now.detail != state.detail {
 				waiting(now.detail)
 			}
 			state = now
 		}
-		if state.within > 0 && time.Since(since) >= state.within {
+		if state.within > 0 && time.Since(since)+delay >= state.within {
 			return state.asError()
 		}
 		timer := time.NewTimer(delay)

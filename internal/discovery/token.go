@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"k8s.io/cluster-bootstrap/token/jws"
@@ -15,8 +16,9 @@ const (
 	signaturePrefix = "jws-kubeconfig-"
 )
 
-// Token is discovery by bootstrap token. It waits for the API server and for
-// the token's signature; everything else that is wrong fails at once.
+// Token is discovery by bootstrap token. It waits a little for the API server
+// and for the token's signature, and longer if Options.Timeout says so or the
+// cluster is young; everything else that is wrong fails at once.
 func Token(ctx context.Context, options Options) (Info, error) {
 	return discover(ctx, options, usualPatience())
 }
@@ -26,11 +28,15 @@ func discover(ctx context.Context, options Options, limits patience) (Info, erro
 	if err != nil {
 		return Info{}, fmt.Errorf("discover cluster: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, options.Timeout)
-	defer cancel()
-	info, err := search{options, limits}.run(ctx)
+	if options.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, options.Timeout)
+		defer cancel()
+	}
+	s := &search{Options: options, limits: limits}
+	info, err := s.run(ctx)
 	if err != nil {
-		return Info{}, fmt.Errorf("discover cluster at %s: %w", options.Endpoint, err)
+		return Info{}, fmt.Errorf("discover cluster at %s: %w", options.Endpoint, compareClocks(err, options.Now(), s.date))
 	}
 	return info, nil
 }
@@ -39,9 +45,13 @@ func discover(ctx context.Context, options Options, limits patience) (Info, erro
 type search struct {
 	Options
 	limits patience
+	date   time.Time // what the server's clock said
+	// anyAnswer takes every answer of the server for a good one: whether
+	// anonymous may read cluster-info matters to discovery by token alone.
+	anyAnswer bool
 }
 
-func (s search) run(ctx context.Context) (Info, error) {
+func (s *search) run(ctx context.Context) (Info, error) {
 	var info Info
 	var pinned []*x509.Certificate
 	err := s.read(ctx, nil, func(found configMap) error {
@@ -69,31 +79,35 @@ func (s search) run(ctx context.Context) (Info, error) {
 }
 
 // read gets cluster-info until check accepts it or something final happens.
-func (s search) read(ctx context.Context, roots *x509.CertPool, check func(configMap) error) error {
-	f := newFetcher(s.Options, roots, s.limits.attempt)
+func (s *search) read(ctx context.Context, roots *x509.CertPool, check func(configMap) error) error {
+	f := newFetcher(s.Options, roots, s.limits)
 	defer f.close()
 	return poll(ctx, s.Waiting, func(ctx context.Context) error {
 		found, err := f.get(ctx)
-		var state pending
-		if errors.As(err, &state) && state.reason == ErrUnresolved {
-			state.within = s.limits.unresolved
-			return state
-		}
 		if err != nil {
+			if s.anyAnswer && (errors.Is(err, ErrNoClusterInfo) || errors.Is(err, ErrMalformed)) {
+				return nil
+			}
+			var state pending
+			if errors.As(err, &state) && s.Timeout == 0 {
+				state.within = s.limits.passing
+				return state
+			}
 			return err
 		}
+		s.date = found.date
 		return check(found)
 	})
 }
 
 // prove checks cluster-info by all that needs no trusted connection. The pin
 // comes first: it also tells a wrong endpoint from a wrong token.
-func (s search) prove(found configMap) (Info, []*x509.Certificate, error) {
+func (s *search) prove(found configMap) (Info, []*x509.Certificate, error) {
 	content := found.Data[kubeconfigKey]
 	if content == "" {
 		return Info{}, nil, fmt.Errorf("%w: it has no kubeconfig", ErrMalformed)
 	}
-	info, _, err := parseKubeconfig([]byte(content))
+	info, err := parseKubeconfig([]byte(content))
 	if err != nil {
 		return Info{}, nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
@@ -105,7 +119,7 @@ func (s search) prove(found configMap) (Info, []*x509.Certificate, error) {
 	}
 	signature := found.Data[signaturePrefix+s.TokenID]
 	if signature == "" {
-		return Info{}, nil, s.unsigned(found.age)
+		return Info{}, nil, s.unsigned(found)
 	}
 	if !jws.DetachedTokenIsValid(signature, content, s.TokenID, s.TokenSecret.Reveal()) {
 		return Info{}, nil, fmt.Errorf("%w: token id %s", ErrSignature, s.TokenID)
@@ -113,14 +127,24 @@ func (s search) prove(found configMap) (Info, []*x509.Certificate, error) {
 	return info, pinned, checkDates(info.CA, s.Now())
 }
 
-// unsigned waits briefly, but in a young cluster until the timeout: there the
-// controller that signs may not be running yet.
-func (s search) unsigned(age time.Duration) error {
-	state := pending{reason: ErrUnsigned, within: s.limits.unsigned,
+// unsigned tells a token that the cluster does not have from a cluster that
+// signs nothing. The first is known soon: the signer needs milliseconds, and it
+// works. The second may just not have its signer yet.
+func (s *search) unsigned(found configMap) error {
+	state := pending{reason: ErrUnsigned, within: s.limits.passing,
 		detail: "cluster-info to be signed for token id " + s.TokenID,
 		cause:  fmt.Errorf("cluster-info has no signature for token id %s", s.TokenID)}
-	if age > 0 && age < s.limits.young {
+	for key := range found.Data {
+		if strings.HasPrefix(key, signaturePrefix) {
+			return state
+		}
+	}
+	state.reason, state.cause = ErrNoSignature, errors.New("it has no signature of any token")
+	switch {
+	case s.Timeout > 0:
 		state.within = 0
+	case found.age > 0 && found.age < s.limits.young:
+		state.within = s.limits.young
 	}
 	return state
 }

@@ -7,7 +7,10 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -21,7 +24,7 @@ func TestTokenFindsTheCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	if info.Server != "https://cluster.test:6443" || string(info.CA) != string(ca.pem) || info.ClusterName != "kubernetes" ||
-		string(info.Kubeconfig.Reveal()) != data[kubeconfigKey] || info.HasCredentials {
+		string(info.Kubeconfig.Reveal()) != data[kubeconfigKey] || info.HasCredentials() {
 		t.Errorf("info = %+v", info)
 	}
 	if server.count() != 2 {
@@ -109,33 +112,121 @@ func checkFailure(t *testing.T, _ Info, err error, want Reason) {
 	}
 }
 
+// A token that the cluster does not have is told from a cluster that signs for
+// none.
 func TestUnsignedIsGivenUpSoon(t *testing.T) {
 	ca := usualAuthority(t)
-	server := newAPIServer(t, ca.usual(t), always(clusterInfoData(t, ca.pem, "")))
-	start := time.Now()
-	info, err := discover(t.Context(), options(endpointOf(server), Pin(ca.cert)), shortPatience())
-	checkFailure(t, info, err, ErrUnsigned)
-	if took := time.Since(start); took < 200*time.Millisecond || took > 2*time.Second {
-		t.Errorf("took %s", took)
+	none, others := clusterInfoData(t, ca.pem, ""), clusterInfoData(t, ca.pem, "")
+	others[signaturePrefix+"zzzzzz"] = "x"
+	for _, c := range []struct {
+		data    map[string]string
+		want    Reason
+		timeout time.Duration
+		made    time.Duration // ago
+	}{
+		{none, ErrNoSignature, 0, time.Hour},
+		{others, ErrUnsigned, 0, time.Hour},
+		{others, ErrUnsigned, 0, 0},         // young, and its signer works
+		{others, ErrUnsigned, time.Hour, 0}, // told to wait, and its signer works
+	} {
+		server := newAPIServer(t, ca.usual(t), always(c.data))
+		server.created = time.Now().Add(-c.made)
+		o := options(endpointOf(server), Pin(ca.cert))
+		o.Timeout = c.timeout
+		start := time.Now()
+		info, err := discover(t.Context(), o, shortPatience())
+		checkFailure(t, info, err, c.want)
+		if took := time.Since(start); took < 50*time.Millisecond || took > 2*time.Second {
+			t.Errorf("%s: took %s", c.want, took)
+		}
 	}
-	if !strings.Contains(ErrUnsigned.Hint(), "kubeadm token create --print-join-command") {
+	if !strings.Contains(ErrUnsigned.Hint(), "clusteradm token create --print-join-command") {
 		t.Errorf("hint = %q", ErrUnsigned.Hint())
+	}
+}
+
+// Each kind of no connection ends soon, with its own words and way on.
+func TestUnreachableSaysHow(t *testing.T) {
+	refused := func(errno syscall.Errno) dial {
+		return func(context.Context, string, string) (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", errno)}
+		}
+	}
+	for name, c := range map[string]struct {
+		dial       dial
+		says, hint string
+	}{
+		"refused":    {refused(syscall.ECONNREFUSED), "connection refused: nothing listens at 192.0.2.1:6443", "on a control plane run: ss -ltn 'sport = :6443'"},
+		"no route":   {refused(syscall.EHOSTUNREACH), "no route to 192.0.2.1", "ip route get 192.0.2.1"},
+		"black hole": {func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }, "no answer from 192.0.2.1:6443", "nc -vz 192.0.2.1 6443"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := options("192.0.2.1:6443", Pin(usualAuthority(t).cert))
+			o.Dial = c.dial
+			start := time.Now()
+			_, err := discover(t.Context(), o, shortPatience())
+			var how *connectError
+			if !errors.Is(err, ErrUnreachable) || !errors.As(err, &how) || !strings.Contains(err.Error(), c.says) || !strings.Contains(how.Hint(), c.hint) {
+				t.Errorf("error = %v", err)
+			}
+			if took := time.Since(start); took > 2*time.Second {
+				t.Errorf("took %s", took)
+			}
+		})
+	}
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	_, err := discover(t.Context(), options(strings.TrimPrefix(server.URL, "http://"), Pin(usualAuthority(t).cert)), shortPatience())
+	if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "speaks no TLS") {
+		t.Errorf("a server without TLS: %v", err)
+	}
+}
+
+// All that a user waits for is bounded, unless told otherwise.
+func TestUsualPatienceEndsWithinThreeSeconds(t *testing.T) {
+	if p := usualPatience(); p.passing >= 3*time.Second || p.connect >= 3*time.Second {
+		t.Errorf("patience is %+v", p)
+	}
+}
+
+func TestClocksAreCompared(t *testing.T) {
+	wrong := fmt.Errorf("x: %w", ErrClock)
+	now := time.Date(2026, 11, 27, 6, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		err    error
+		server time.Time
+		want   string
+	}{
+		{wrong, now.Add(-time.Hour), "; the API server's clock says 2026-11-27T05:00:00Z"},
+		{wrong, now.Add(time.Second), "; the API server's clock says the same"},
+		{wrong, time.Time{}, ErrClock.Error()},
+		{ErrPin, now.Add(time.Hour), ErrPin.Error()},
+	} {
+		if got := compareClocks(c.err, now, c.server); !strings.HasSuffix(got.Error(), c.want) || !errors.Is(got, c.err) {
+			t.Errorf("%v", got)
+		}
 	}
 }
 
 func TestUnsignedIsWaitedForInAYoungCluster(t *testing.T) {
 	ca := usualAuthority(t)
 	unsigned, signed := clusterInfoData(t, ca.pem, ""), clusterInfoData(t, ca.pem, canary)
-	start := time.Now()
-	server := newAPIServer(t, ca.usual(t), func(int) (int, map[string]string) {
-		if time.Since(start) < 600*time.Millisecond {
-			return http.StatusOK, unsigned
+	for name, edit := range map[string]func(*apiServer, *Options){
+		"young": func(s *apiServer, _ *Options) { s.created = time.Now() },
+		"told":  func(_ *apiServer, o *Options) { o.Timeout = 10 * time.Second },
+	} {
+		start := time.Now()
+		server := newAPIServer(t, ca.usual(t), func(int) (int, map[string]string) {
+			if time.Since(start) < 600*time.Millisecond {
+				return http.StatusOK, unsigned
+			}
+			return http.StatusOK, signed
+		})
+		o := options(endpointOf(server), Pin(ca.cert))
+		edit(server, &o)
+		if _, err := discover(t.Context(), o, shortPatience()); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
-		return http.StatusOK, signed
-	})
-	server.created = time.Now()
-	if _, err := discover(t.Context(), options(endpointOf(server), Pin(ca.cert)), shortPatience()); err != nil {
-		t.Error(err)
 	}
 }
 
@@ -158,6 +249,7 @@ func TestWaitsForTheServerAndSaysSo(t *testing.T) {
 		return http.StatusOK, signed
 	})
 	o := options(endpointOf(server), Pin(ca.cert))
+	o.Timeout = 10 * time.Second
 	dials := 0
 	o.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if dials++; dials <= 3 {

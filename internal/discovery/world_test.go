@@ -81,6 +81,17 @@ func (a authority) issue(t *testing.T, ip string, from, until time.Time) tls.Cer
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
+// client makes a client certificate and its key, both PEM.
+func (a authority) client(t *testing.T) (cert, key []byte) {
+	t.Helper()
+	pair := a.usual(t)
+	der, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+}
+
 func (a authority) usual(t *testing.T) tls.Certificate {
 	return a.issue(t, "127.0.0.1", time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
 }
@@ -153,10 +164,9 @@ func endpointOf(s *apiServer) string { return strings.TrimPrefix(s.URL, "https:/
 func options(endpoint string, pins ...string) Options {
 	return Options{
 		Endpoint: endpoint, TokenID: id, TokenSecret: secret.NewString(canary), CACertHashes: pins,
-		Timeout: 10 * time.Second,
 	}
 }
 
 func shortPatience() patience {
-	return patience{unsigned: 200 * time.Millisecond, young: time.Minute, unresolved: 100 * time.Millisecond, attempt: time.Second}
+	return patience{passing: 200 * time.Millisecond, connect: 200 * time.Millisecond, attempt: time.Second, young: time.Minute}
 }

@@ -99,7 +99,7 @@ func rows(t *testing.T) map[string]row {
 	shown.Content, shown.Shown = secret.NewBytes([]byte("a: 1\nb: 2\n")), true
 	empty := file(0o644)
 	empty.Content = secret.NewBytes(nil)
-	table := map[string]row{
+	return all(staticPodRows(), resetRows(), kernelRows(), map[string]row{
 		"await": {effect: effect.Await{What: "something"}, so: true},
 
 		"file, absent":           {effect: file(0o600)},
@@ -158,16 +158,26 @@ func rows(t *testing.T) map[string]row {
 		"node, there":        {effect: nodeState(), before: applied(nodeState()), so: true},
 		"node, nothing more": {effect: effect.NodeState{Name: "n1"}, before: stored(bareNode), so: true},
 
+		"image, absent": {effect: effect.Image{Host: "n1", Ref: "registry.k8s.io/pause:3.10.2"}},
+		"image, there": {effect: effect.Image{Host: "n1", Ref: "registry.k8s.io/pause:3.10.2"}, so: true,
+			before: func(_ *testing.T, w *world) { w.Containers.AddImage("registry.k8s.io/pause:3.10.2") }},
+
 		"token, absent":         {effect: bootstrap("abcdef", canary, false)},
 		"token, there":          {effect: bootstrap("abcdef", canary, false), before: applied(bootstrap("abcdef", canary, false)), so: true},
 		"token, another secret": {effect: bootstrap("abcdef", canary, false), before: applied(bootstrap("abcdef", "other-"+canary, false))},
 		"token, expired":        {effect: bootstrap("abcdef", canary, false), before: applied(expired(bootstrap("abcdef", canary, false)))},
 		"token, any":            {effect: bootstrap("abcdef", canary, true), before: applied(bootstrap("fedcba", canary, false)), so: true},
 		"token, any, expired":   {effect: bootstrap("abcdef", canary, true), before: applied(expired(bootstrap("fedcba", canary, false)))},
+	})
+}
+
+// all is the rows of several tables.
+func all(tables ...map[string]row) map[string]row {
+	rows := map[string]row{}
+	for _, table := range tables {
+		maps.Copy(rows, table)
 	}
-	maps.Copy(table, resetRows())
-	maps.Copy(table, kernelRows())
-	return table
+	return rows
 }
 
 // newWorld is a world as a row finds it, and the mutations of its machine.
@@ -331,6 +341,7 @@ func TestKeysTellThingsApart(t *testing.T) {
 			effect.Object{Object: kubetest.Object(t, "apiVersion: events.k8s.io/v1\nkind: Event\nmetadata: {name: x, namespace: a}")}},
 		{effect.NodeState{Name: "a"}, effect.NodeState{Name: "b"}},
 		{effect.Token{ID: "a"}, effect.Token{ID: "b"}},
+		{effect.Image{Ref: "a"}, effect.Image{Ref: "b"}},
 	}
 	for _, p := range pairs {
 		if p[0].Key() == p[1].Key() {

@@ -152,3 +152,13 @@ func stillOurs(ctx context.Context, h host.Reader, u plan.Undo, before fileUndo)
 	}
 	return fmt.Errorf("revert file %s: it was changed since, so it stays as it is", u.Key)
 }
+
+// Wrote is which file the step of a record was about to write, and the digest
+// of what; false for a record of anything else.
+func Wrote(u plan.Undo) (path, sum string, ok bool) {
+	var before fileUndo
+	if u.Kind != kindFile || json.Unmarshal(u.Data, &before) != nil || before.Wrote == "" {
+		return "", "", false
+	}
+	return u.Key, before.Wrote, true
+}

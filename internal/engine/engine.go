@@ -22,7 +22,8 @@ type Engine struct {
 	Sink  event.Sink
 	Now   func() time.Time
 	// Begin opens the run's journal; it is called before the first change, so
-	// a run that changes nothing leaves nothing.
+	// a run that changes nothing leaves nothing. Nil is for plans of what is
+	// never taken back, such as images: they leave no journal at all.
 	Begin func(list string) (*state.Run, error)
 
 	emitting sync.Mutex // steps of a Parallel group report at once, a Sink takes one at a time
@@ -107,10 +108,10 @@ func (e *Engine) Apply(ctx context.Context, p *plan.Plan) (Result, error) {
 		r.journal.Close()
 	}
 	if err != nil {
-		var failed *stepError
+		var failed *StepError
 		step := p.Name
 		if errors.As(err, &failed) {
-			step = failed.step
+			step = failed.Step
 		}
 		err = &StoppedError{Run: result.Run, Step: step, Changed: r.changed, Left: r.total - r.passed, Err: err}
 		finished.Error = err.Error()
@@ -135,10 +136,32 @@ func (e *Engine) look(ctx context.Context, s plan.PlannedStep) (plan.Observed, p
 	return observed, s.Effect.Diff(observed), nil
 }
 
-type stepError struct {
-	step string
-	err  error
+// StepError is why one step failed.
+type StepError struct {
+	Step string
+	Err  error
 }
 
-func (e *stepError) Error() string { return e.err.Error() }
-func (e *stepError) Unwrap() error { return e.err }
+func (e *StepError) Error() string { return e.Err.Error() }
+func (e *StepError) Unwrap() error { return e.Err }
+
+// Failures are the steps that failed; of those that are done at once, or all
+// tried, there may be several.
+func (e *StoppedError) Failures() []*StepError {
+	var found []*StepError
+	var walk func(error)
+	walk = func(err error) {
+		switch e := err.(type) {
+		case *StepError:
+			found = append(found, e)
+		case interface{ Unwrap() error }:
+			walk(e.Unwrap())
+		case interface{ Unwrap() []error }:
+			for _, inner := range e.Unwrap() {
+				walk(inner)
+			}
+		}
+	}
+	walk(e.Err)
+	return found
+}

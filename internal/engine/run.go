@@ -36,14 +36,14 @@ type run struct {
 func (r *run) phases(ctx context.Context, p *plan.Plan) error {
 	progress := &progress{run: r}
 	for groups := p.Groups; len(groups) > 0; {
-		mode, steps := groups[0].Mode, []plan.PlannedStep(nil)
-		for len(groups) > 0 && groups[0].Mode == mode {
+		first, steps := groups[0], []plan.PlannedStep(nil)
+		for len(groups) > 0 && groups[0].Mode == first.Mode && groups[0].TryAll == first.TryAll {
 			steps = append(steps, groups[0].Steps...)
 			groups = groups[1:]
 		}
-		if mode == plan.Parallel {
+		if first.Mode == plan.Parallel || first.TryAll {
 			progress.enter(steps)
-			if err := r.together(ctx, steps); err != nil {
+			if err := r.together(ctx, first, steps); err != nil {
 				return err
 			}
 			continue
@@ -106,17 +106,21 @@ func (p *progress) finish() {
 	}
 }
 
-// together lets steps that are under way finish when one fails, and starts no
-// new ones; every error is reported.
-func (r *run) together(ctx context.Context, steps []plan.PlannedStep) error {
+// together runs steps that do not depend on one another. When one fails, those
+// under way finish and no new ones start, unless all are to be tried; every
+// error is reported.
+func (r *run) together(ctx context.Context, how plan.PlannedGroup, steps []plan.PlannedStep) error {
 	var g errgroup.Group
 	g.SetLimit(parallel)
+	if how.Mode == plan.Serial {
+		g.SetLimit(1)
+	}
 	var mu sync.Mutex
 	var errs []error
 	for _, s := range steps {
 		g.Go(func() error {
 			mu.Lock()
-			stop := len(errs) > 0
+			stop := len(errs) > 0 && !how.TryAll
 			mu.Unlock()
 			if stop {
 				return nil
@@ -162,7 +166,7 @@ type due struct {
 func (r *run) steps(ctx context.Context, steps []plan.PlannedStep) error {
 	fail := func(s plan.PlannedStep, err error) error {
 		r.emit(event.Event{Kind: event.StepFinished, Phase: s.Phase, Step: s.ID, Host: s.Host, Error: err.Error()})
-		return &stepError{step: s.ID, err: err}
+		return &StepError{Step: s.ID, Err: err}
 	}
 	var todo []due
 	for _, s := range steps {
@@ -218,8 +222,10 @@ func (r *run) change(ctx context.Context, todo []due) (plan.PlannedStep, error) 
 	if err != nil {
 		return todo[0].PlannedStep, err
 	}
-	if at, err := r.intend(ctx, journal, todo); err != nil {
-		return at, err
+	if journal != nil {
+		if at, err := r.intend(ctx, journal, todo); err != nil {
+			return at, err
+		}
 	}
 	if err := r.apply(ctx, todo); err != nil {
 		return r.appliedUpTo(ctx, todo), err
@@ -241,6 +247,9 @@ func (r *run) change(ctx context.Context, todo []due) (plan.PlannedStep, error) 
 			return d.PlannedStep, fmt.Errorf("did not converge: after it was done there is still to %s %s", after.Verb, after.Summary)
 		}
 		done = append(done, state.Entry{Time: r.Now(), Kind: state.Done, Step: d.ID})
+	}
+	if journal == nil {
+		return todo[0].PlannedStep, nil
 	}
 	return todo[0].PlannedStep, journal.Append(done...)
 }
@@ -291,7 +300,7 @@ func (r *run) intend(ctx context.Context, journal *state.Run, todo []due) (plan.
 func (r *run) begin() (*state.Run, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.journal == nil {
+	if r.journal == nil && r.Begin != nil {
 		journal, err := r.Begin(r.list)
 		if err != nil {
 			return nil, err

@@ -27,7 +27,7 @@ type Event struct {
 	Phase   string        `json:"phase,omitempty"`
 	Step    string        `json:"step,omitempty"` // "phase/step@host"
 	Host    string        `json:"host,omitempty"`
-	Verb    string        `json:"verb,omitempty"` // create, update, delete, start, restart, revert, unknown
+	Verb    string        `json:"verb,omitempty"` // create, update, delete, start, restart, pull, revert, unknown
 	Message string        `json:"message,omitempty"`
 	Hint    string        `json:"hint,omitempty"` // a command
 	Elapsed time.Duration `json:"elapsedNanoseconds,omitempty"`

@@ -15,9 +15,10 @@ type PlannedStep struct {
 
 // PlannedGroup is a group at its place.
 type PlannedGroup struct {
-	Phase string
-	Mode  Mode
-	Steps []PlannedStep
+	Phase  string
+	Mode   Mode
+	TryAll bool
+	Steps  []PlannedStep
 }
 
 // Plan is a list of phases made concrete for one Input.
@@ -61,7 +62,7 @@ func (p *Plan) add(parent string, phases []Phase, in Input, skip []string, known
 				return fmt.Errorf("plan phase %s: %w", full, err)
 			}
 			for _, g := range groups {
-				pg := PlannedGroup{Phase: full, Mode: g.Mode}
+				pg := PlannedGroup{Phase: full, Mode: g.Mode, TryAll: g.TryAll}
 				for _, s := range g.Steps {
 					pg.Steps = append(pg.Steps, PlannedStep{ID: stepID(full, s), Phase: full, Step: s})
 				}

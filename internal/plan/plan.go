@@ -28,6 +28,9 @@ type View interface {
 	Kube() kube.Reader
 	// Probe asks an HTTP endpoint as if from the named host; nil means 2xx.
 	Probe(ctx context.Context, host string, p Probe) error
+	// Served is the certificate, DER, that a TLS server at addr (host:port)
+	// shows as if asked from the named host. It is not checked.
+	Served(ctx context.Context, host, addr string) ([]byte, error)
 }
 
 // World is what an effect may change. Only the engine hands it out.
@@ -101,6 +104,7 @@ const (
 	Start   Verb = "start"
 	Restart Verb = "restart"
 	Stop    Verb = "stop"
+	Pull    Verb = "pull"
 	Unknown Verb = "unknown" // cannot be told before an earlier step is done
 )
 
@@ -153,6 +157,10 @@ const (
 type Group struct {
 	Mode  Mode
 	Steps []Step
+	// TryAll has every step tried, whatever fails before it: they do not depend
+	// on one another, and all that is wrong is told at once. Without it none is
+	// started after a failure.
+	TryAll bool
 }
 
 // Phase is a named part of a list. One literal gives execution, the `phase`
@@ -176,6 +184,8 @@ type Input struct {
 	Facts   cluster.Facts
 	PKI     *pki.Bundle
 	Join    Join
+	Certs   Certs
+	Reset   Reset
 }
 
 // HostFacts are the facts of the node that the list is for.
@@ -188,4 +198,26 @@ type Join struct {
 	BootstrapKubeconfig secret.Bytes
 	// Joined is true when the kubelet has a usable certificate of this cluster.
 	Joined bool
+}
+
+// Certs is what the command made for a list that writes certificates again.
+type Certs struct {
+	Names []string        // of what is to be renewed, kubeadm's; see pki.Renewable
+	Files []pki.NamedFile // to be written, in order, with the attributes that they had
+	// KubeletClient is a new client certificate and key for a kubelet whose own
+	// has expired; KubeletConf refers to it, if the one there does not.
+	KubeletClient, KubeletConf secret.Bytes
+	// Broken says that something had expired: the node is waited for.
+	Broken bool
+}
+
+// Reset is what a reset was asked for and found.
+type Reset struct {
+	CertificatesDir string
+	CleanupTmpDir   bool
+	UnmountFlags    []string // in umount2's spelling
+	Remains         cluster.Remains
+	// KeepEtcdData leaves the data of a member that was not removed from its
+	// cluster, since the phase that does it is not part of the run.
+	KeepEtcdData bool
 }

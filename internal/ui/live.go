@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +20,8 @@ type live struct {
 	mu    sync.Mutex
 	now   string // what is under way
 	from  time.Time
+	// running are the steps under way, oldest first.
+	running []event.Event
 	// changed counts the steps of the current phases that changed something.
 	changed map[string]int
 	stop    chan struct{}
@@ -44,18 +47,24 @@ func (l *live) Emit(e event.Event) {
 	case event.PhaseStarted:
 		l.show(e.Phase, e.Time)
 	case event.StepStarted:
-		l.show(e.Phase+": "+e.Message, e.Time)
+		l.running = append(l.running, e)
+		l.showRunning()
 	case event.Waiting:
 		l.show(e.Phase+": waiting for "+e.Message, e.Time)
 	case event.StepFinished:
+		l.running = slices.DeleteFunc(l.running, func(s event.Event) bool { return s.Step == e.Step })
 		switch {
 		case e.Error != "": // the command ends with the error itself
 			l.line(mark(e) + fmt.Sprintf("%-34s %s", phaseOf(e), "failed"))
 		case e.Phase == "":
 			l.line(mark(e) + text(e))
+		case e.Verb == pull:
+			l.changed[e.Phase]++
+			l.line(mark(e) + text(e))
 		default:
 			l.changed[e.Phase]++
 		}
+		l.showRunning()
 	case event.PhaseFinished:
 		changed := l.changed[e.Phase]
 		delete(l.changed, e.Phase)
@@ -82,6 +91,19 @@ func mark(e event.Event) string {
 		return "\x1b[33m!\x1b[0m "
 	}
 	return "  "
+}
+
+// showRunning shows the oldest step under way, which others may wait for.
+func (l *live) showRunning() {
+	if len(l.running) == 0 {
+		return
+	}
+	oldest := l.running[0]
+	what := oldest.Phase + ": " + oldest.Message
+	if n := len(l.running) - 1; n > 0 {
+		what += fmt.Sprintf(" and %d more", n)
+	}
+	l.show(what, oldest.Time)
 }
 
 func (l *live) show(what string, from time.Time) {

@@ -31,7 +31,11 @@ func text(e event.Event) string {
 		if e.Error != "" {
 			return fmt.Sprintf("%s: failed: %s", e.Step, e.Error)
 		}
-		return fmt.Sprintf("%s: %s %s", phaseOf(e), past(e.Verb), e.Message)
+		line := fmt.Sprintf("%s: %s %s", phaseOf(e), past(e.Verb), e.Message)
+		if e.Verb == pull {
+			line += fmt.Sprintf(" (%s)", round(e.Elapsed))
+		}
+		return line
 	case event.Waiting:
 		return fmt.Sprintf("%s: waiting for %s", phaseOf(e), e.Message)
 	case event.Warning:
@@ -59,6 +63,9 @@ func phaseOf(e event.Event) string {
 	return e.Step
 }
 
+// pull is the verb of what takes the network's time, so each says how long.
+const pull = "pull"
+
 func past(verb string) string {
 	switch verb {
 	case "create":
@@ -69,6 +76,8 @@ func past(verb string) string {
 		return "removed"
 	case "restart":
 		return "restarted"
+	case pull:
+		return "pulled"
 	case "start":
 		return "started"
 	case "revert":

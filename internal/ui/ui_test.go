@@ -206,3 +206,30 @@ func TestWidth(t *testing.T) {
 		t.Errorf("an unknown width is %d", got)
 	}
 }
+
+// Images are pulled at once and take minutes: each says that it is there and
+// how long it took, and what is still under way stays in sight.
+func TestLiveShowsPulls(t *testing.T) {
+	s := &screen{}
+	l := newLive(s, func() int { return 80 })
+	from := time.Now()
+	start := func(name string) {
+		l.Emit(event.Event{Time: from, Kind: event.StepStarted, Phase: "preflight", Step: "preflight/image-" + name, Verb: "pull", Message: "r/" + name})
+	}
+	for _, name := range []string{"a", "b", "c"} {
+		start(name)
+	}
+	s.until(t, "preflight: r/a and 2 more (")
+	l.Emit(event.Event{Kind: event.StepFinished, Phase: "preflight", Step: "preflight/image-a", Verb: "pull", Message: "r/a", Elapsed: 2300 * time.Millisecond})
+	s.until(t, "preflight: r/b and 1 more (")
+	l.Emit(event.Event{Kind: event.StepFinished, Phase: "preflight", Step: "preflight/image-c", Verb: "pull", Error: "no such image"})
+	s.until(t, "preflight: r/b (")
+	l.Emit(event.Event{Kind: event.StepFinished, Phase: "preflight", Step: "preflight/image-b", Verb: "pull", Message: "r/b", Elapsed: time.Minute})
+	l.Emit(event.Event{Kind: event.PhaseFinished, Phase: "preflight", Elapsed: time.Minute})
+	l.close()
+	for i, want := range []string{"preflight: pulled r/a (2.3s)", "failed", "preflight: pulled r/b (1m0s)", "2 changed"} {
+		if len(s.lines) != 4 || !strings.Contains(s.lines[i], want) {
+			t.Fatalf("the lines are %q, want %q", s.lines, want)
+		}
+	}
+}

@@ -122,8 +122,15 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 	}
 	in := prepared.input
 	if prepared.has("preflight") {
-		if err := s.Preflight(prepared.checks(s, o.fix && loaded.DryRun)); err != nil {
+		checked := prepared.checks(s, o.fix && loaded.DryRun)
+		if err := s.Preflight(checked); err != nil {
 			return err
+		}
+		if !loaded.DryRun { // which shows them with all else
+			if err := s.PreflightImages(ctx, checked.Subject, in, some); err != nil {
+				return err
+			}
+			skip = append(skip, "preflight") // it is done
 		}
 	}
 	if err := prepared.ensure(); err != nil {
@@ -134,7 +141,7 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 		return &exit.UsageError{Err: err}
 	}
 	client := prepared.client(s)
-	parts := world.Parts{Kube: client, Runtime: s.Runtime(in.Node.CRISocket)}
+	parts := world.Parts{Kube: client, Runtime: s.NodeRuntime(in.Node)}
 	if loaded.DryRun {
 		return s.DryRun(ctx, parts, p)
 	}

@@ -35,10 +35,16 @@ func New(s *session.Session) *cobra.Command {
 		Long: `Make this machine a worker of a cluster.
 
 The cluster is found at the endpoint and trusted by the token's signature and
-the pin of its certificate authority. Run again after an interruption it goes
-on; run on a node of the cluster it changes nothing.`,
+the pin of its certificate authority, or found and trusted by a kubeconfig that
+the administrator handed over. On a control plane,
+
+  clusteradm token create --print-join-command
+
+prints the whole command. Run again after an interruption it goes on; run on a
+node of the cluster it changes nothing.`,
 		Example: `  clusteradm join 10.0.0.1:6443 --token abcdef.0123456789abcdef \
     --discovery-token-ca-cert-hash sha256:…
+  clusteradm join --discovery-file /root/cluster.conf
   clusteradm join --config join.yaml --dry-run`,
 	}
 	bind(s, o, cmd, phases.Join(), true)
@@ -62,6 +68,13 @@ func bind(s *session.Session, o *options, cmd *cobra.Command, some []plan.Phase,
 		if len(args) == 1 {
 			o.APIServerEndpoint = args[0]
 		}
+		for _, secret := range []*string{&o.Token, &o.DiscoveryToken, &o.TLSBootstrapToken} {
+			given, err := s.Given([]string{*secret})
+			if err != nil {
+				return err
+			}
+			*secret = given[0]
+		}
 		return run(cmd.Context(), s, o, some, whole)
 	}
 }
@@ -70,8 +83,8 @@ func (o *options) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.file, "config", "", "path of the configuration file")
 	f.StringVar(&o.CRISocket, "cri-socket", "", "socket of the container runtime")
-	f.StringVar(&o.DiscoveryFile, "discovery-file", "", "kubeconfig file that says where the cluster is and what to trust")
-	f.StringVar(&o.DiscoveryToken, "discovery-token", "", "token to find the cluster with")
+	f.StringVar(&o.DiscoveryFile, "discovery-file", "", "path or https URL of a kubeconfig that says where the cluster is and what to trust")
+	f.StringVar(&o.DiscoveryToken, "discovery-token", "", "token to find the cluster with; - for stdin")
 	f.StringSliceVar(&o.DiscoveryTokenCACertHash, "discovery-token-ca-cert-hash", nil, "pin of the cluster's certificate authority, sha256:<hex>")
 	f.BoolVar(&o.DiscoveryTokenSkipCAHash, "discovery-token-unsafe-skip-ca-verification", false, "trust whoever holds the token: anyone with it can pose as the cluster")
 	f.BoolVar(&o.DryRun, "dry-run", false, "say what would be changed and change nothing")
@@ -79,8 +92,8 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.StringSliceVar(&o.IgnorePreflightErrors, "ignore-preflight-errors", nil, "checks whose errors are shown as warnings; all for every one")
 	f.StringVar(&o.NodeName, "node-name", "", "name of the Node (default: the host name)")
 	f.StringSliceVar(&o.SkipPhases, "skip-phases", nil, "phases to leave out")
-	f.StringVar(&o.TLSBootstrapToken, "tls-bootstrap-token", "", "token to ask for the kubelet's certificate with")
-	f.StringVar(&o.Token, "token", "", "token for both discovery and the kubelet's certificate")
+	f.StringVar(&o.TLSBootstrapToken, "tls-bootstrap-token", "", "token to ask for the kubelet's certificate with; - for stdin")
+	f.StringVar(&o.Token, "token", "", "token for both discovery and the kubelet's certificate; - for stdin")
 }
 
 // load reads flags and documents.
@@ -123,15 +136,22 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 	}
 	in, client := prepared.input, prepared.client
 	if checks {
-		if err := s.Preflight(prepared.checks(s, o.fix && join.DryRun)); err != nil {
+		checked := prepared.checks(s, o.fix && join.DryRun)
+		if err := s.Preflight(checked); err != nil {
 			return err
+		}
+		if !join.DryRun { // which shows them with all else
+			if err := s.PreflightImages(ctx, checked.Subject, in, some); err != nil {
+				return err
+			}
+			skip = append(skip, "preflight") // it is done
 		}
 	}
 	p, err := plan.Build(list(s).RunName(some, whole), some, in, skip)
 	if err != nil {
 		return &exit.UsageError{Err: err}
 	}
-	parts := world.Parts{Kube: client, Runtime: s.Runtime(in.Node.CRISocket)}
+	parts := world.Parts{Kube: client, Runtime: s.NodeRuntime(in.Node)}
 	if join.DryRun {
 		return s.DryRun(ctx, parts, p)
 	}

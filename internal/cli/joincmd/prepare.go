@@ -4,26 +4,19 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/config"
-	"github.com/clusteradm/clusteradm/internal/discovery"
-	"github.com/clusteradm/clusteradm/internal/event"
 	"github.com/clusteradm/clusteradm/internal/kube"
 	"github.com/clusteradm/clusteradm/internal/kube/client"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/secret"
-	"github.com/clusteradm/clusteradm/internal/token"
 	"github.com/clusteradm/clusteradm/internal/world"
 	"github.com/clusteradm/clusteradm/manifests"
 	"github.com/clusteradm/clusteradm/phases"
@@ -45,7 +38,8 @@ func prepare(ctx context.Context, s *session.Session, join *config.Join, checks 
 	if err != nil {
 		return nil, err
 	}
-	bootstrap, err := client.New(client.Config{Server: info.Server, CA: info.CA, Token: join.Discovery.TLSBootstrapToken,
+	as := credentials(info, join)
+	bootstrap, err := client.New(client.Config{Server: info.Server, CA: info.CA, Cert: as.Cert, Key: as.Key, Token: as.Token,
 		Dial: s.Machine.DialHost, Timeout: join.Timeouts.APICall})
 	if err != nil {
 		return nil, err
@@ -53,7 +47,7 @@ func prepare(ctx context.Context, s *session.Session, join *config.Join, checks 
 	defer bootstrap.Close()
 	c, err := clusterOf(ctx, bootstrap)
 	if err != nil {
-		return nil, err
+		return nil, refused(err, join)
 	}
 	c.Timeouts = join.Timeouts
 	look := func() (cluster.HostFacts, error) {
@@ -77,7 +71,7 @@ func prepare(ctx context.Context, s *session.Session, join *config.Join, checks 
 		Cluster: c, Node: join.Node, Facts: session.HostFacts(s.Now(), join.Node.Host, f),
 		Join: plan.Join{
 			CA: info.CA, CACertPath: join.CACertPath, Joined: joined,
-			BootstrapKubeconfig: pki.EncodeTokenKubeconfig(info.Server, info.CA, join.Discovery.TLSBootstrapToken),
+			BootstrapKubeconfig: pki.EncodeBootstrapKubeconfig(info.Server, info.CA, as.Cert, as.Key, as.Token),
 		},
 	}
 	return &prepared{input: in, ours: ours(f, join.Node, join.CACertPath, info.CA, joined), client: asKubelet(s, join), server: info.Server}, nil
@@ -116,60 +110,6 @@ func ours(f cluster.HostFacts, n cluster.Node, caPath string, ca []byte, joined 
 		}
 	}
 	return found > 0 || joined
-}
-
-func discover(ctx context.Context, s *session.Session, join *config.Join) (discovery.Info, error) {
-	d := join.Discovery
-	if d.File != "" {
-		switch {
-		case strings.HasPrefix(d.File, "https://"):
-			return discovery.Info{}, &exit.UsageError{Err: errors.New("a discovery file by URL is not supported yet: fetch it and give its path")}
-		case d.TLSBootstrapToken.Empty():
-			return discovery.Info{}, &exit.UsageError{Err: errors.New("a discovery file needs a token for the kubelet's certificate: --tls-bootstrap-token")}
-		}
-		data, err := s.ReadFile(d.File)
-		if err != nil {
-			return discovery.Info{}, fmt.Errorf("read discovery file: %w", err)
-		}
-		return discovery.File(data)
-	}
-	id, tokenSecret, err := token.Parse(d.Token.Reveal())
-	if err != nil {
-		return discovery.Info{}, err
-	}
-	say, done := s.Narrator()
-	defer done()
-	return discovery.Token(ctx, discovery.Options{
-		Endpoint: d.Endpoint, TokenID: id, TokenSecret: tokenSecret,
-		CACertHashes: d.CACertHashes, UnsafeSkipCAVerification: d.UnsafeSkipCAVerification,
-		Timeout: join.Timeouts.Discovery, Dial: s.Machine.DialHost, Now: s.Now,
-		Waiting: func(what string) { say(event.Event{Kind: event.Waiting, Phase: "discovery", Message: what}) },
-	})
-}
-
-// clusterOf reads what init uploaded for joining nodes.
-func clusterOf(ctx context.Context, r kube.Reader) (*cluster.Cluster, error) {
-	read := func(name, key string) ([]byte, error) {
-		cm, err := r.Get(ctx, kube.Ref{GroupVersionKind: schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}, Namespace: "kube-system", Name: name})
-		if err != nil {
-			return nil, fmt.Errorf("read the cluster's configuration: %w", err)
-		}
-		text, ok, _ := unstructured.NestedString(cm.Object, "data", key)
-		if !ok {
-			return nil, fmt.Errorf("read the cluster's configuration: ConfigMap %s has no key %s", name, key)
-		}
-		return []byte(text), nil
-	}
-	data, err := read("kubeadm-config", "ClusterConfiguration")
-	if err != nil {
-		return nil, err
-	}
-	c, err := config.UnmarshalClusterConfiguration(data)
-	if err != nil {
-		return nil, fmt.Errorf("read the cluster's configuration: %w", err)
-	}
-	c.Kubelet.YAML, err = read("kubelet-config", "kubelet")
-	return c, err
 }
 
 // joined reports that the kubelet has a certificate for this node of this

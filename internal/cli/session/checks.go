@@ -24,13 +24,23 @@ type Checked struct {
 
 // Preflight runs checks, shows their warnings and returns their errors.
 func (s *Session) Preflight(c Checked) error {
+	s.findings(preflight.Unknown(c.Ignore))
+	return s.found(c)
+}
+
+func (s *Session) found(c Checked) error {
 	findings, err := preflight.Run(c.Checks, c.Subject, c.Ignore)
-	for _, f := range append(preflight.Unknown(c.Ignore), findings...) {
+	s.findings(findings)
+	return err
+}
+
+// findings shows those that stop nothing.
+func (s *Session) findings(list []preflight.Finding) {
+	for _, f := range list {
 		if f.Level == preflight.Warning {
 			s.warn(event.Event{Phase: "preflight", Step: f.Check, Message: f.Message, Hint: f.Hint}, " "+f.Check)
 		}
 	}
-	return err
 }
 
 // checked is the result of `clusteradm preflight`.

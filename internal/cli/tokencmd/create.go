@@ -76,7 +76,7 @@ func (o *createOptions) run(ctx context.Context, s *session.Session, args []stri
 	case o.certificateKey != "" && !regexp.MustCompile(`^[0-9a-fA-F]{64}$`).MatchString(o.certificateKey):
 		return &exit.UsageError{Err: errors.New("--certificate-key: want 64 hexadecimal digits"), Help: "clusteradm certs certificate-key"}
 	}
-	args, err := fromStdin(s, args)
+	args, err := s.Given(args)
 	if err != nil {
 		return err
 	}

@@ -113,7 +113,7 @@ tokens are read from stdin, one a line.`,
 }
 
 func revoke(ctx context.Context, s *session.Session, c *common, args []string) error {
-	args, err := fromStdin(s, args)
+	args, err := s.Given(args)
 	if err != nil {
 		return err
 	}

@@ -4,15 +4,8 @@
 package tokencmd
 
 import (
-	"bufio"
-	"errors"
-	"fmt"
-	"io"
-	"strings"
-
 	"github.com/spf13/cobra"
 
-	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 )
 
@@ -44,26 +37,4 @@ else of /etc/kubernetes/admin.conf.`,
 	cmd.PersistentFlags().BoolVar(&c.dryRun, "dry-run", false, "say what would be changed and change nothing")
 	cmd.AddCommand(create(s, c), list(s, c), remove(s, c), generate(s))
 	return cmd
-}
-
-// fromStdin replaces an argument "-" by the lines of stdin, so that a token
-// need not be in the list of processes.
-func fromStdin(s *session.Session, args []string) ([]string, error) {
-	if len(args) != 1 || args[0] != "-" {
-		return args, nil
-	}
-	var lines []string
-	scanner := bufio.NewScanner(io.LimitReader(s.Streams.In, 1<<16))
-	for scanner.Scan() {
-		if line := strings.TrimSpace(scanner.Text()); line != "" {
-			lines = append(lines, line)
-		}
-	}
-	if err := scanner.Err(); err != nil {
-		return nil, fmt.Errorf("read token from stdin: %w", err)
-	}
-	if len(lines) == 0 {
-		return nil, &exit.UsageError{Err: errors.New("read token from stdin: there is none")}
-	}
-	return lines, nil
 }

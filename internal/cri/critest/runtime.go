@@ -76,7 +76,8 @@ func (r *Runtime) AddContainer(c cri.Container) {
 	r.containers[c.ID] = c
 }
 
-// Snapshot is all that is there, equal for equal runtimes.
+// Snapshot is all that is there but for what a runtime makes up or counts,
+// IDs and times: equal for equal runtimes.
 func (r *Runtime) Snapshot() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -84,12 +85,15 @@ func (r *Runtime) Snapshot() string {
 	for _, ref := range slices.Sorted(maps.Keys(r.images)) {
 		fmt.Fprintf(&b, "image %s\n", ref)
 	}
-	for _, id := range slices.Sorted(maps.Keys(r.sandboxes)) {
-		fmt.Fprintf(&b, "sandbox %+v\n", r.sandboxes[id])
+	var pods []string
+	for _, p := range r.sandboxes {
+		pods = append(pods, fmt.Sprintf("sandbox %s/%s uid=%s ready=%t\n", p.Namespace, p.Name, p.UID, p.Ready))
 	}
-	for _, id := range slices.Sorted(maps.Keys(r.containers)) {
-		fmt.Fprintf(&b, "container %+v\n", r.containers[id])
+	for _, c := range r.containers {
+		pods = append(pods, fmt.Sprintf("container %s/%s/%s running=%t exit=%d\n", c.Namespace, c.Pod, c.Name, c.Running, c.Exit))
 	}
+	slices.Sort(pods)
+	b.WriteString(strings.Join(pods, ""))
 	return b.String()
 }
 

@@ -17,6 +17,7 @@ type Etcd struct {
 	mu      sync.Mutex
 	members map[uint64]etcd.Member
 	sick    map[uint64]bool
+	removed int
 	lost    error // of the next removal: it is done, and its answer is lost
 }
 
@@ -39,6 +40,9 @@ func (e *Etcd) Fail(id uint64) { e.mu.Lock(); defer e.mu.Unlock(); e.sick[id] = 
 
 // LoseAnswer has the next removal done and answered with err.
 func (e *Etcd) LoseAnswer(err error) { e.mu.Lock(); defer e.mu.Unlock(); e.lost = err }
+
+// Removals is how many members were removed.
+func (e *Etcd) Removals() int { e.mu.Lock(); defer e.mu.Unlock(); return e.removed }
 
 // Snapshot is all that is there, equal for equal clusters.
 func (e *Etcd) Snapshot() string {
@@ -117,6 +121,7 @@ func (e *Etcd) RemoveMember(ctx context.Context, id uint64) error {
 		return etcd.ErrUnavailable
 	}
 	delete(e.members, id)
+	e.removed++
 	lost := e.lost
 	e.lost = nil
 	return lost

@@ -4,6 +4,7 @@ package plantest
 
 import (
 	"context"
+	"encoding/pem"
 	"fmt"
 	"io/fs"
 	"strings"
@@ -28,6 +29,9 @@ type World struct {
 	// Containers is the machine's container runtime, EtcdCluster its etcd.
 	Containers  *critest.Runtime
 	EtcdCluster *etcdtest.Etcd
+	// Serves is, by address, the file whose certificate a TLS server shows: one
+	// that reads it at each handshake.
+	Serves map[string]string
 }
 
 var _ plan.World = (*World)(nil)
@@ -85,4 +89,17 @@ func (w *World) Runs(ctx context.Context, pod string) bool {
 	}
 	info, err := w.Machine.Stat(ctx, "/etc/kubernetes/manifests/"+pod+".yaml")
 	return err == nil && info.Mode&fs.ModeType == 0
+}
+
+// Served implements plan.View.
+func (w *World) Served(ctx context.Context, _, addr string) ([]byte, error) {
+	data, err := w.Machine.ReadFile(ctx, w.Serves[addr])
+	if err != nil {
+		return nil, fmt.Errorf("ask %s for its certificate: %w", addr, err)
+	}
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return nil, fmt.Errorf("ask %s for its certificate: there is none", addr)
+	}
+	return block.Bytes, nil
 }

@@ -1,0 +1,162 @@
+// Package controlplane is what a command on a control-plane machine knows of
+// its cluster: from a configuration file, from the cluster, or, when that does
+// not answer any more, from what lies on the machine. It changes nothing.
+package controlplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/spf13/pflag"
+
+	"github.com/clusteradm/clusteradm/internal/cli/session"
+	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/config"
+	"github.com/clusteradm/clusteradm/internal/kube"
+	"github.com/clusteradm/clusteradm/internal/kube/client"
+	"github.com/clusteradm/clusteradm/internal/secret"
+	"github.com/clusteradm/clusteradm/manifests"
+	"github.com/clusteradm/clusteradm/pki"
+)
+
+// askWithin bounds the question for the cluster's configuration: a cluster that
+// is down must not hold up what brings it back.
+const askWithin = 5 * time.Second
+
+// Flags say where the cluster's configuration is; the names are kubeadm's.
+type Flags struct{ Config, CertDir, Kubeconfig string }
+
+// Add declares the flags.
+func (o *Flags) Add(f *pflag.FlagSet) {
+	f.StringVar(&o.Config, "config", "", "path of a configuration file (default: what the cluster has)")
+	f.StringVar(&o.CertDir, "cert-dir", "", "directory of certificates and keys (default /etc/kubernetes/pki)")
+	f.StringVar(&o.Kubeconfig, "kubeconfig", cluster.AdminConf, "kubeconfig to ask the cluster for its configuration with")
+}
+
+// Known is a cluster and this node of it.
+type Known struct {
+	Cluster *cluster.Cluster
+	Node    cluster.Node
+	// Flags are the command lines of the static pods, by name.
+	Flags map[string]map[string]string
+	// Guessed is why the configuration is not the cluster's: then the kind of
+	// keys is not known either.
+	Guessed error
+}
+
+// Load finds out. Only a configuration file that is wrong is an error, or a
+// manifest that cannot be read.
+func Load(ctx context.Context, s *session.Session, o Flags) (*Known, error) {
+	k := &Known{Flags: map[string]map[string]string{}}
+	for _, name := range []string{manifests.EtcdName, manifests.KubeAPIServer, manifests.KubeControllerManager, manifests.KubeScheduler} {
+		data, err := s.Machine.ReadFile(ctx, cluster.ManifestsDir+"/"+name+".yaml")
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			k.Flags[name], err = manifests.Flags(data)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look at %s: %w", name, err)
+		}
+	}
+	docs, err := s.Documents(o.Config)
+	if err != nil {
+		return nil, err
+	}
+	in := s.Inputs(ctx, config.Overrides{})
+	k.advertised(&in)
+	loaded, err := config.Load(docs, in)
+	if err != nil {
+		return nil, err
+	}
+	k.Cluster, k.Node = loaded.Cluster, loaded.Node
+	if o.Config == "" {
+		k.ask(ctx, s, o.Kubeconfig)
+		k.Node.Name = nodeName(ctx, s, k.Node.Name)
+	}
+	if o.CertDir != "" {
+		c := *k.Cluster
+		c.CertificatesDir = path.Clean(o.CertDir)
+		k.Cluster = &c
+	}
+	return k, nil
+}
+
+// ask takes the cluster's own configuration, or what can be told without it.
+func (k *Known) ask(ctx context.Context, s *session.Session, kubeconfig string) {
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	found, err := clusterOf(ctx, s, kubeconfig)
+	if err == nil {
+		k.Cluster = found
+		return
+	}
+	c := *k.Cluster
+	c.KeyAlgorithm = "" // as each certificate has it
+	api := k.Flags[manifests.KubeAPIServer]
+	if dir := path.Dir(api["client-ca-file"]); path.IsAbs(dir) {
+		c.CertificatesDir = dir
+	}
+	if _, local := k.Flags[manifests.EtcdName]; !local && api != nil {
+		c.Etcd.External = &cluster.ExternalEtcd{Endpoints: strings.Split(api["etcd-servers"], ",")}
+	}
+	k.Cluster, k.Guessed = &c, err
+}
+
+// advertised makes the address and port of the running API server the default.
+func (k *Known) advertised(in *config.Inputs) {
+	api := k.Flags[manifests.KubeAPIServer]
+	if addr, err := netip.ParseAddr(api["advertise-address"]); err == nil {
+		in.DefaultAddress = addr
+	}
+	if port, err := strconv.Atoi(api["secure-port"]); err == nil {
+		in.Overrides.APIServerBindPort = port
+	}
+}
+
+// nodeName is whose credentials the kubelet has.
+func nodeName(ctx context.Context, s *session.Session, otherwise string) string {
+	data, err := s.Machine.ReadFile(ctx, cluster.KubeletConf)
+	if err != nil {
+		return otherwise
+	}
+	conf, err := pki.DecodeKubeconfig(secret.NewBytes(data))
+	if name, ok := strings.CutPrefix(conf.User, "system:node:"); err == nil && ok {
+		return name
+	}
+	return otherwise
+}
+
+func clusterOf(ctx context.Context, s *session.Session, kubeconfig string) (*cluster.Cluster, error) {
+	data, err := s.Machine.ReadFile(ctx, kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	conf, err := client.FromKubeconfig(data)
+	if err != nil {
+		return nil, err
+	}
+	conf.Dial, conf.Timeout = s.Machine.DialHost, askWithin
+	api, err := client.New(conf)
+	if err != nil {
+		return nil, err
+	}
+	defer api.Close()
+	cm, err := api.Get(ctx, kube.Ref{GroupVersionKind: schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}, Namespace: "kube-system", Name: "kubeadm-config"})
+	if err != nil {
+		return nil, fmt.Errorf("read the cluster's configuration: %w", err)
+	}
+	text, _, _ := unstructured.NestedString(cm.Object, "data", "ClusterConfiguration")
+	return config.UnmarshalClusterConfiguration([]byte(text))
+}

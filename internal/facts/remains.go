@@ -1,0 +1,257 @@
+package facts
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"io/fs"
+	"net"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+	"sigs.k8s.io/yaml"
+
+	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/cri"
+	"github.com/clusteradm/clusteradm/internal/etcd"
+	"github.com/clusteradm/clusteradm/internal/host"
+)
+
+// Remains reads what a machine has of a cluster.
+func Remains(ctx context.Context, h host.Reader) (cluster.Remains, error) {
+	r := cluster.Remains{}
+	read := func(p string) ([]byte, error) {
+		data, err := h.ReadFile(ctx, p)
+		if absent(err) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, gather(h, err)
+		}
+		r.Node = r.Node || p != cluster.KubeletClientPEM
+		return data, nil
+	}
+	found := map[string][]byte{}
+	for _, p := range slices.Concat(managed, manifests, []string{cluster.KubeletClientPEM}) {
+		data, err := read(p)
+		if err != nil {
+			return r, err
+		}
+		found[p] = data
+	}
+	r.NodeName = strings.TrimPrefix(commonName(found[cluster.KubeletClientPEM]), "system:node:")
+	r.CRISocket = runtimeEndpoint(found[cluster.KubeletInstance], found[cluster.KubeletConfig], found[cluster.KubeletFlagsEnv])
+	r.CertificatesDir = certificatesDir(found[cluster.ManifestsDir+"/kube-apiserver.yaml"], found[cluster.KubeletConfig])
+	r.Etcd = localEtcd(found[cluster.ManifestsDir+"/etcd.yaml"])
+	if err := gatherEtcdFiles(ctx, h, r.Etcd); err != nil {
+		return r, err
+	}
+	if _, err := h.Stat(ctx, cluster.FlannelConf); err == nil {
+		r.Flannel = true
+	} else if !absent(err) {
+		return r, gather(h, err)
+	}
+	return r, gatherFirewall(ctx, h, &r)
+}
+
+// gatherFirewall finds the programs: where both kinds of iptables are, each has
+// rules of its own, and the plain name is one of them.
+func gatherFirewall(ctx context.Context, h host.Reader, r *cluster.Remains) error {
+	has := func(args ...string) (bool, error) {
+		_, err := h.Query(ctx, host.Cmd{Args: args})
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		return !errors.Is(err, fs.ErrNotExist), nil
+	}
+	for _, base := range []string{"iptables", "ip6tables"} {
+		kinds := 0
+		for _, program := range []string{base + "-legacy", base + "-nft", base} {
+			if program == base && kinds > 0 {
+				continue
+			}
+			ok, err := has(program + "-save")
+			if err != nil {
+				return err
+			}
+			if ok {
+				kinds++
+				r.Firewall = append(r.Firewall, program)
+			}
+		}
+	}
+	var err error
+	r.NFT, err = has("nft", "list", "tables")
+	return err
+}
+
+// pod is what matters here of a static pod.
+type pod struct {
+	Spec struct {
+		Containers []struct {
+			Command []string `json:"command"`
+			Args    []string `json:"args"`
+		} `json:"containers"`
+		Volumes []struct {
+			Name     string `json:"name"`
+			HostPath struct {
+				Path string `json:"path"`
+			} `json:"hostPath"`
+		} `json:"volumes"`
+	} `json:"spec"`
+}
+
+func (p pod) flag(name string) string {
+	value := ""
+	for _, c := range p.Spec.Containers {
+		for _, arg := range slices.Concat(c.Command, c.Args) {
+			if v, ok := strings.CutPrefix(arg, "--"+name+"="); ok {
+				value = v
+			}
+		}
+	}
+	return value
+}
+
+func list(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Split(s, ",")
+}
+
+// localEtcd reads etcd's static pod; what is none, of whatever cause, gives nil.
+func localEtcd(manifest []byte) *cluster.LocalEtcd {
+	var p pod
+	if len(manifest) == 0 || yaml.Unmarshal(manifest, &p) != nil {
+		return nil
+	}
+	e := &cluster.LocalEtcd{
+		Name: p.flag("name"), PeerURLs: list(p.flag("initial-advertise-peer-urls")), DataDir: p.flag("data-dir"),
+		Endpoints: slices.Concat(list(p.flag("listen-client-urls")), others(p.flag("initial-cluster"))),
+		CAFile:    p.flag("trusted-ca-file"), CertFile: p.flag("cert-file"), KeyFile: p.flag("key-file"),
+	}
+	for _, v := range p.Spec.Volumes {
+		if v.Name == "etcd-data" && v.HostPath.Path != "" {
+			e.DataDir = v.HostPath.Path
+		}
+	}
+	if !path.IsAbs(e.DataDir) || path.Clean(e.DataDir) == "/" {
+		return nil
+	}
+	e.DataDir = path.Clean(e.DataDir)
+	return e
+}
+
+// others is where the members are asked that this one was told of when it
+// joined: "cp1=https://10.0.0.1:2380,cp2=https://10.0.0.2:2380".
+func others(initial string) []string {
+	var endpoints []string
+	for _, member := range list(initial) {
+		_, peer, _ := strings.Cut(member, "=")
+		if u, err := url.Parse(peer); err == nil && u.Hostname() != "" {
+			endpoints = append(endpoints, u.Scheme+"://"+net.JoinHostPort(u.Hostname(), "2379"))
+		}
+	}
+	return endpoints
+}
+
+// gatherEtcdFiles finds the certificate to ask etcd with: the one for health
+// checks, or the server's own, which is for clients too.
+func gatherEtcdFiles(ctx context.Context, h host.Reader, e *cluster.LocalEtcd) error {
+	if e == nil {
+		return nil
+	}
+	entries, err := h.ReadDir(ctx, path.Join(e.DataDir, "member"))
+	if err != nil && !absent(err) {
+		return gather(h, err)
+	}
+	e.HasData = len(entries) > 0
+	health := path.Join(path.Dir(e.CAFile), "healthcheck-client")
+	if _, err := h.Stat(ctx, health+".key"); err == nil {
+		e.CertFile, e.KeyFile = health+".crt", health+".key"
+	}
+	return nil
+}
+
+// certificatesDir is where the API server or the kubelet has its CA from.
+func certificatesDir(apiServer, kubelet []byte) string {
+	var p pod
+	ca := ""
+	if yaml.Unmarshal(apiServer, &p) == nil {
+		ca = p.flag("client-ca-file")
+	}
+	if ca == "" {
+		var config struct {
+			Authentication struct {
+				X509 struct {
+					ClientCAFile string `json:"clientCAFile"`
+				} `json:"x509"`
+			} `json:"authentication"`
+		}
+		if yaml.Unmarshal(kubelet, &config) == nil {
+			ca = config.Authentication.X509.ClientCAFile
+		}
+	}
+	if !path.IsAbs(ca) || path.Dir(ca) == "/" {
+		return ""
+	}
+	return path.Dir(path.Clean(ca))
+}
+
+// runtimeEndpoint is where the kubelet was told that its runtime is.
+func runtimeEndpoint(instance, config, env []byte) string {
+	for _, data := range [][]byte{instance, config} {
+		var kubelet struct {
+			Endpoint string `json:"containerRuntimeEndpoint"`
+		}
+		if yaml.Unmarshal(data, &kubelet) == nil && kubelet.Endpoint != "" {
+			return kubelet.Endpoint
+		}
+	}
+	_, flag, _ := strings.Cut(string(env), "--container-runtime-endpoint=")
+	flag, _, _ = strings.Cut(flag, " ")
+	return strings.Trim(strings.TrimSpace(flag), `"`)
+}
+
+func commonName(data []byte) string {
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		if cert, err := x509.ParseCertificate(block.Bytes); err == nil {
+			return cert.Subject.CommonName
+		}
+	}
+	return ""
+}
+
+// EtcdMembers asks etcd for its members and each of them how it is.
+func EtcdMembers(ctx context.Context, r etcd.Reader, e *cluster.LocalEtcd) error {
+	members, err := r.Members(ctx)
+	if err != nil {
+		e.Unknown = err.Error()
+		return ctx.Err()
+	}
+	e.Members = make([]cluster.EtcdMember, len(members))
+	var g errgroup.Group
+	for i, m := range members {
+		g.Go(func() error {
+			e.Members[i] = cluster.EtcdMember{ID: m.ID, Name: m.Name, PeerURLs: m.PeerURLs, Learner: m.Learner, Healthy: r.Healthy(ctx, m) == nil}
+			return ctx.Err()
+		})
+	}
+	return g.Wait()
+}
+
+// Pods asks the container runtime whether it can be asked.
+func Pods(ctx context.Context, r cri.Reader, remains *cluster.Remains) error {
+	if _, err := r.Sandboxes(ctx); err != nil {
+		remains.Runtime = err.Error()
+	}
+	return ctx.Err()
+}

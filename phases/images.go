@@ -1,0 +1,55 @@
+package phases
+
+import (
+	"path"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/clusteradm/clusteradm/internal/effect"
+	"github.com/clusteradm/clusteradm/internal/plan"
+	"github.com/clusteradm/clusteradm/manifests"
+)
+
+// imageStays is why an image is not taken back.
+const imageStays = "an image is a cache; the kubelet removes those that nobody uses"
+
+// preflightPhase is carried out by the command before there is a plan, since
+// its checks look at what the plan would otherwise trip over, and an image that
+// no registry has is found before anything is changed.
+func preflightPhase(list string) plan.Phase {
+	return plan.Phase{
+		Name:    "preflight",
+		Short:   "Check the machine before " + list + ", and pull a control plane's images",
+		Example: "clusteradm " + list + " phase preflight",
+		Plan: func(in plan.Input) ([]plan.Group, error) {
+			if !in.Node.ControlPlane || in.Node.ImagePullPolicy == string(corev1.PullNever) {
+				return nil, nil
+			}
+			return PullImages(in)
+		},
+	}
+}
+
+// PullImages are the images of a control plane of this cluster. A worker's are
+// pulled by its kubelet while it joins, as with kubeadm. A runtime that does not
+// answer cannot be asked for any; that it does not is a check's to say.
+func PullImages(in plan.Input) ([]plan.Group, error) {
+	if !in.HostFacts().Runtime.Answers {
+		return nil, nil
+	}
+	images, err := manifests.Images(in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	group := plan.Group{Mode: plan.Parallel, TryAll: true}
+	if !in.Node.ImagePullParallel {
+		group.Mode = plan.Serial
+	}
+	for _, ref := range images.Pull(in.Cluster) {
+		name, _, _ := strings.Cut(path.Base(ref), ":")
+		group.Steps = append(group.Steps, plan.Step{Name: "image-" + name, Host: in.Node.Host, NoUndo: imageStays,
+			Effect: effect.Image{Host: in.Node.Host, Ref: ref}})
+	}
+	return []plan.Group{group}, nil
+}
