@@ -249,7 +249,7 @@ func emptyDir(path string) Check {
 		if f, ok := s.Facts.Files[path]; !ok || f.Empty || s.Ours {
 			return nil
 		}
-		return finding(Error, "clusteradm reset", "%s is not empty", path)
+		return finding(Error, "clusteradm reset   # or move away what is in it, if no cluster made it", "%s is not empty", path)
 	}}
 }
 

@@ -31,6 +31,8 @@ type Subject struct {
 	// Newest is the newest version of Kubernetes that this clusteradm is made
 	// for.
 	Newest string
+	// Remains is what reset finds.
+	Remains cluster.Remains
 }
 
 // Level of a finding.

@@ -16,6 +16,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cli/joincmd"
 	"github.com/clusteradm/clusteradm/internal/cli/kubeconfigcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/preflightcmd"
+	"github.com/clusteradm/clusteradm/internal/cli/resetcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/rollbackcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cli/tokencmd"
@@ -62,7 +63,7 @@ goes on where it was.`,
 		return nil
 	}
 	session.Group(root)
-	root.AddCommand(configcmd.New(s), initcmd.New(s), joincmd.New(s), rollbackcmd.New(s), tokencmd.New(s), version(s), exitCodes())
+	root.AddCommand(configcmd.New(s), initcmd.New(s), joincmd.New(s), resetcmd.New(s), rollbackcmd.New(s), tokencmd.New(s), version(s), exitCodes())
 	root.AddCommand(certscmd.New(s), kubeconfigcmd.New(s))
 	root.AddCommand(preflightcmd.New(s), preflightcmd.Topic())
 	furnish(root)

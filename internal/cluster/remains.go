@@ -14,7 +14,6 @@ type Remains struct {
 	Node            bool
 	NodeName        string // the kubelet's certificate is for it; empty without
 	CertificatesDir string // empty when nothing tells it
-	CRISocket       string // of the kubelet's configuration
 	Etcd            *LocalEtcd
 	// Runtime is why the container runtime could not be asked for its pods;
 	// empty when it answers.
@@ -99,6 +98,12 @@ func (e *LocalEtcd) Removal() Removal {
 			self.Name, voters, needed, healthy, strings.Join(silent, ", "))}
 	}
 	return Removal{Member: self}
+}
+
+// Left reports that etcd's cluster has this member no more: its data are of no
+// use to anybody.
+func (e *LocalEtcd) Left() bool {
+	return e.Unknown == "" && !slices.ContainsFunc(e.Members, e.is)
 }
 
 // is reports whether m is this member; one that has not started has no name.

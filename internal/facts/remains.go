@@ -44,7 +44,6 @@ func Remains(ctx context.Context, h host.Reader) (cluster.Remains, error) {
 		found[p] = data
 	}
 	r.NodeName = strings.TrimPrefix(commonName(found[cluster.KubeletClientPEM]), "system:node:")
-	r.CRISocket = runtimeEndpoint(found[cluster.KubeletInstance], found[cluster.KubeletConfig], found[cluster.KubeletFlagsEnv])
 	r.CertificatesDir = certificatesDir(found[cluster.ManifestsDir+"/kube-apiserver.yaml"], found[cluster.KubeletConfig])
 	r.Etcd = localEtcd(found[cluster.ManifestsDir+"/etcd.yaml"])
 	if err := gatherEtcdFiles(ctx, h, r.Etcd); err != nil {
@@ -216,6 +215,16 @@ func runtimeEndpoint(instance, config, env []byte) string {
 	_, flag, _ := strings.Cut(string(env), "--container-runtime-endpoint=")
 	flag, _, _ = strings.Cut(flag, " ")
 	return strings.Trim(strings.TrimSpace(flag), `"`)
+}
+
+// KubeletSocket is the container runtime's, as the kubelet was told; empty when
+// it was told nothing.
+func KubeletSocket(ctx context.Context, h host.Reader) string {
+	var found [3][]byte
+	for i, p := range []string{cluster.KubeletInstance, cluster.KubeletConfig, cluster.KubeletFlagsEnv} {
+		found[i], _ = h.ReadFile(ctx, p) // what cannot be read tells nothing
+	}
+	return runtimeEndpoint(found[0], found[1], found[2])
 }
 
 func commonName(data []byte) string {
