@@ -23,7 +23,8 @@ touch /swap.img
 sysctl -qw net.ipv4.ip_forward=0 net.bridge.bridge-nf-call-iptables=0`
 
 // fixState is what --fix changes, as the machine has it.
-const fixState = `cat /etc/fstab /proc/swaps /proc/sys/net/ipv4/ip_forward /proc/sys/net/bridge/*; ls -la --time-style=+ /etc/modules-load.d /etc/sysctl.d /etc/systemd/system | grep -v total; ls -l /etc/fstab | cut -c1-20`
+const fixState = `cat /etc/fstab /proc/swaps /proc/sys/net/ipv4/ip_forward /proc/sys/net/bridge/*
+find /etc/fstab /etc/modules-load.d /etc/sysctl.d /etc/systemd/system -printf '%p %M %U:%G %l\n' | sort`
 
 func fixAndBack(t *testing.T, n *nodes.Node) {
 	ctx := t.Context()

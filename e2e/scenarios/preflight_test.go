@@ -26,6 +26,15 @@ type ailment struct {
 	env       string
 }
 
+// foreignConf is a kubelet.conf of another cluster.
+const foreignConf = `apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: "https://192.0.2.1:6443"}}]
+users: [{name: u, user: {tokenFile: /nowhere}}]
+contexts: [{name: x, context: {cluster: c, user: u}}]
+current-context: x
+`
+
 const initFile = "/root/init.yaml"
 
 // overProc puts content over a file of the kernel's; the other takes it away.
@@ -50,17 +59,19 @@ func ailments(address string) map[string]ailment {
 	leftFile := func(path, says string) ailment { ail, heal := file(path); return left(says, ail, heal) }
 	taken := func(port string) ailment {
 		return ailment{ail: "systemd-run -q --unit=taker socat TCP-LISTEN:" + port + ",fork,reuseaddr SYSTEM:true && until ss -Hltn 'sport = :" + port + "' | grep -q .; do :; done",
-			heal: "systemctl stop taker", check: "Port-" + port, level: e, says: "taken by socat (pid "}
+			heal: "systemctl stop taker; systemctl reset-failed taker || true", check: "Port-" + port, level: e, says: "taken by socat (pid "}
 	}
 	available := func(path string) ailment {
 		ail, heal := file(path)
 		return ailment{ail: ail, heal: heal, check: "FileAvailable-" + strings.ReplaceAll(path, "/", "-"), level: e, says: path}
 	}
-	external := `kind: ClusterConfiguration\netcd:\n  external:\n    endpoints: [\"https://127.0.0.1:12379\"]\n    caFile: /nowhere/ca.crt\n    certFile: /nowhere/c.crt\n    keyFile: /nowhere/c.key\n`
+	external := `kind: ClusterConfiguration\netcd:\n  external:\n    endpoints: ["https://127.0.0.1:12379"]\n    caFile: /nowhere/ca.crt\n    certFile: /nowhere/c.crt\n    keyFile: /nowhere/c.key\n`
 	etcd := ailment{ail: `printf 'apiVersion: kubeadm.k8s.io/v1beta4\n` + external + `' > /root/external.yaml`, heal: "rm /root/external.yaml", args: []string{"--config", "/root/external.yaml", "--cri-socket", "unix:///run/containerd/containerd.sock"}}
 	etcdVersion, etcdFiles := etcd, etcd
 	etcdVersion.check, etcdVersion.level, etcdVersion.says = "ExternalEtcdVersion", e, "external etcd"
 	etcdFiles.check, etcdFiles.level, etcdFiles.says = "ExternalEtcdClientCertificates", e, "/nowhere/c.key"
+	foreign := available(cluster.KubeletConf)
+	foreign.ail = "mkdir -p /etc/kubernetes && printf '" + strings.ReplaceAll(foreignConf, "\n", `\n`) + "' > " + cluster.KubeletConf
 	return map[string]ailment{
 		"port of the API server":    taken("6443"),
 		"port of the scheduler":     taken("10259"),
@@ -77,7 +88,7 @@ func ailments(address string) map[string]ailment {
 		"forwarding off":            {ail: "sysctl -w net.ipv4.ip_forward=0", heal: "sysctl -w net.ipv4.ip_forward=1", check: "FileContent--proc-sys-net-ipv4-ip_forward", level: e, says: "want 1"},
 		"bridge filter off":         {ail: "sysctl -w net.bridge.bridge-nf-call-iptables=0", heal: "sysctl -w net.bridge.bridge-nf-call-iptables=1", check: "FileContent--proc-sys-net-bridge-bridge-nf-call-iptables", level: w, says: "is 0"},
 		"no bridge filter":          {ail: "mkdir -p /run/empty && mount --bind /run/empty /proc/sys/net/bridge", heal: "umount /proc/sys/net/bridge", check: "BridgeNetfilter", level: w, says: "not loaded"},
-		"a firewall":                {ail: "systemd-run -q --unit=firewalld sleep infinity", heal: "systemctl stop firewalld", check: "Firewalld", level: w, says: "6443/tcp"},
+		"a firewall":                {ail: "systemd-run -q --unit=firewalld sleep infinity", heal: "systemctl stop firewalld; systemctl reset-failed firewalld || true", check: "Firewalld", level: w, says: "6443/tcp"},
 		"a full disk":               {ail: "mkdir -p /var/lib/etcd && mount -t tmpfs -o size=1m none /var/lib/etcd", heal: "umount /var/lib/etcd && rmdir /var/lib/etcd", check: "DiskSpace", level: e, says: "/var/lib/etcd is full"},
 		"no inodes":                 {ail: "mkdir -p /var/lib/etcd && mount -t tmpfs -o size=3g,nr_inodes=100 none /var/lib/etcd", heal: "umount /var/lib/etcd && rmdir /var/lib/etcd", check: "DiskSpace", level: e, says: "no inodes"},
 		"the wrong driver":          {ail: "sed 's/cgroupDriver: cgroupfs/cgroupDriver: systemd/' " + initFile + " > /root/driver.yaml", heal: "rm /root/driver.yaml", args: []string{"--config", "/root/driver.yaml"}, check: "CgroupDriver", level: w, says: "is cgroupfs and the kubelet's configuration says systemd"},
@@ -89,21 +100,20 @@ func ailments(address string) map[string]ailment {
 		"a name without address":    {args: []string{"--node-name", "nobody.invalid"}, check: "Hostname", level: w, says: "nobody.invalid has no address"},
 		"a proxy":                   {env: "HTTPS_PROXY=http://proxy.invalid:3128 NO_PROXY=10.96.0.0/12,10.244.0.0/16", check: "HTTPProxy", level: w, says: address},
 		"a proxy for services":      {env: "HTTPS_PROXY=http://proxy.invalid:3128 NO_PROXY=10.210.0.0/16,10.244.0.0/16", check: "HTTPProxyCIDR", level: w, says: "10.96.0.0/12"},
-		"the node among pods":       {args: []string{"--pod-network-cidr", "10.210.0.0/16"}, check: "NetworkOverlap", level: e, says: "own address " + address},
 		"a route into services":     {ail: "ip route add 10.100.0.0/16 dev lo", heal: "ip route del 10.100.0.0/16 dev lo", check: "NetworkOverlap", level: w, says: "10.100.0.0/16 on lo"},
 		"two of one MAC address":    {ail: "mkdir -p /run/net/a/device /run/net/b/device && echo 52:54:00:12:34:56 | tee /run/net/a/address > /run/net/b/address && mount --bind /run/net /sys/class/net", heal: "umount /sys/class/net", check: "MACAddress", level: w, says: "a and b"},
 		"etcd's data":               {ail: "mkdir -p /var/lib/etcd/member", heal: "rm -r /var/lib/etcd", check: "DirAvailable--var-lib-etcd", level: e, says: "not empty"},
 		"a manifest":                available("/etc/kubernetes/manifests/etcd.yaml"),
-		"a kubelet.conf":            available(cluster.KubeletConf),
+		"a kubelet.conf":            foreign,
 		"a left network":            leftFile("/etc/cni/net.d/10-flannel.conflist", "/etc/cni/net.d/10-flannel.conflist"),
-		"left addresses":            leftFile("/var/lib/cni/networks/cbr0/10.244.0.2", "/var/lib/cni/networks"),
+		"left addresses":            left("pod network state in /var/lib/cni/networks", "mkdir -p /var/lib/cni/networks/cbr0", "rm -r /var/lib/cni/networks"),
 		"a kubelet's pods":          leftFile("/var/lib/kubelet/pods/uid", "/var/lib/kubelet/pods"),
 		"a left interface":          left("cni0", "ip link add cni0 type bridge", "ip link del cni0"),
 		"left iptables chains":      left("KUBE-", "iptables -t nat -N KUBE-SERVICES", "iptables -t nat -X KUBE-SERVICES"),
 		"left nftables":             left("table ip kube-proxy", "nft add table ip kube-proxy", "nft delete table ip kube-proxy"),
 		"an external etcd":          etcdVersion,
 		"an external etcd's files":  etcdFiles,
-		"another user":              {ail: "true", check: "IsPrivilegedUser", level: e, says: "65534", env: "setpriv --reuid=65534 --clear-groups env"},
+		"another user":              {ail: "install -m 644 " + initFile + " /tmp/init.yaml", heal: "rm /tmp/init.yaml", args: []string{"--config", "/tmp/init.yaml"}, check: "IsPrivilegedUser", level: e, says: "65534", env: "setpriv --reuid=65534 --clear-groups"},
 		"an unknown name to ignore": {args: []string{"--ignore-preflight-errors", "SystemVerification,Swaps"}, check: "IgnorePreflightErrors", level: w, says: "Swap"},
 	}
 }
@@ -177,13 +187,13 @@ func TestPreflight(t *testing.T) {
 
 	for name, a := range ailments(cp.Address()) {
 		t.Run(name, func(t *testing.T) {
-			if a.ail != "" {
-				do(t)(clusters.Must(t.Context(), cp, "sh", "-c", a.ail))
-			}
+			do(t)(clusters.Must(ctx, cp, "sh", "-c", a.ail))
+			t.Cleanup(func() {
+				if _, err := clusters.Must(ctx, cp, "sh", "-c", a.heal); err != nil {
+					t.Error(err)
+				}
+			})
 			found, exit := check(t, cp, a.env, a.args...)
-			if a.heal != "" {
-				do(t)(clusters.Must(t.Context(), cp, "sh", "-c", a.heal))
-			}
 			told := slices.ContainsFunc(found.with(a.check), func(s string) bool { return strings.HasPrefix(s, a.level+" ") && strings.Contains(s, a.says) })
 			if !told || (a.level == "error") != (exit == 4) {
 				t.Errorf("exit %d, %s found %q of %+v", exit, a.check, found.with(a.check), found.Findings)

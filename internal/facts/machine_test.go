@@ -75,8 +75,8 @@ func TestMachineFacts(t *testing.T) {
 	for _, l := range f.Leftovers {
 		left = append(left, l.What)
 	}
-	if want := []string{"network configuration /etc/cni/net.d/10-flannel.conflist", "network interface cni0", "nftables table ip kube-proxy",
-		"pod kube-system/etcd-cp1", "pod network state in /var/lib/cni/networks"}; !slices.Equal(left, want) {
+	if want := []string{"kube-system/etcd-cp1", "network configuration /etc/cni/net.d/10-flannel.conflist", "network interface cni0", "nftables table ip kube-proxy",
+		"pod network state in /var/lib/cni/networks"}; !slices.Equal(left, want) {
 		t.Errorf("left %q", left)
 	}
 	if diff := hosttest.Diff(before, m.Snapshot()); diff != "" {
