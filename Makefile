@@ -8,7 +8,7 @@ TAGS        := grpcnotrace
 GO          := go
 
 .DEFAULT_GOAL := help
-.PHONY: help build unit lint test soak demo demo-down bench
+.PHONY: help build unit docs man lint test soak demo demo-down bench
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,13 @@ build: ## Build bin/clusteradm, static
 unit: ## The fast loop: vet and every test that needs no lab
 	$(GO) vet ./...
 	$(GO) test ./...
+
+docs: ## Write docs/reference from the commands
+	rm -f docs/reference/*.md
+	$(GO) run ./internal/reference -dir docs/reference
+
+man: ## Write manual pages of all commands to bin/man
+	$(GO) run ./internal/reference -man bin/man
 
 lint: ## golangci-lint with the project's rules
 	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run

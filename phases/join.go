@@ -82,7 +82,7 @@ func kubeletWaitBootstrap() plan.Phase {
 }
 
 func bootstrapped(in plan.Input) plan.Condition {
-	return plan.Condition{
+	return needsKubelet(in, plan.Condition{
 		Name:   "the kubelet to get its certificate",
 		Within: in.Cluster.Timeouts.TLSBootstrap,
 		Hint:   "journalctl -u kubelet.service -n 50; kubectl get csr",
@@ -94,5 +94,5 @@ func bootstrapped(in plan.Input) plan.Condition {
 			}
 			return nil
 		},
-	}
+	})
 }

@@ -7,6 +7,8 @@ import (
 	"github.com/clusteradm/clusteradm/manifests"
 )
 
+const kubeletUnit = "kubelet.service"
+
 func kubeletStart() plan.Phase {
 	return plan.Phase{
 		Name:    "kubelet-start",
@@ -45,7 +47,7 @@ func kubeletFiles(in plan.Input) ([]plan.Step, error) {
 func startKubelet(in plan.Input) plan.Step {
 	return plan.Step{
 		Name: "kubelet", Host: in.Node.Host, NoUndo: running,
-		Effect: effect.Unit{Host: in.Node.Host, Name: "kubelet.service",
+		Effect: effect.Unit{Host: in.Node.Host, Name: kubeletUnit,
 			Inputs: []string{cluster.KubeletConfig, cluster.KubeletFlagsEnv, cluster.BootstrapKubeletConf}},
 	}
 }

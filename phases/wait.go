@@ -67,8 +67,33 @@ func listens(c cluster.Component, port string) string {
 	return host + ":" + port
 }
 
+// lookEvery is how many looks at a condition go by between two at the kubelet,
+// which cost a process each: about a second.
+const lookEvery = 10
+
+// needsKubelet is a condition that only the kubelet can make true. It need not
+// be waited for to the end when the kubelet itself does not stay up.
+func needsKubelet(in plan.Input, c plan.Condition) plan.Condition {
+	check, looks := c.Check, 0
+	c.Check = func(ctx context.Context, v plan.View) error {
+		err := check(ctx, v)
+		if !errors.Is(err, plan.ErrNotYet) {
+			return err
+		}
+		if looks++; looks%lookEvery != 0 {
+			return err
+		}
+		var failing *effect.UnitFailingError
+		if errors.As(effect.UnitFailing(ctx, v.Host(in.Node.Host), kubeletUnit), &failing) {
+			return failing
+		}
+		return err
+	}
+	return c
+}
+
 func healthy(in plan.Input, what string, probe plan.Probe) plan.Condition {
-	return plan.Condition{
+	return needsKubelet(in, plan.Condition{
 		Name:   what + " to be healthy (" + probe.URL + ")",
 		Within: in.Cluster.Timeouts.ControlPlaneHealth,
 		Hint:   "journalctl -u kubelet.service -n 50; crictl ps -a",
@@ -78,7 +103,7 @@ func healthy(in plan.Input, what string, probe plan.Probe) plan.Condition {
 			}
 			return nil
 		},
-	}
+	})
 }
 
 func namespaces(in plan.Input, names ...string) plan.Condition {
@@ -109,7 +134,7 @@ func transient(err error) bool {
 // nodeReady does not decide over a join: a cluster without a pod network has
 // only nodes that are not Ready.
 func nodeReady(in plan.Input) plan.Condition {
-	return plan.Condition{
+	return needsKubelet(in, plan.Condition{
 		Name:   "node " + in.Node.Name + " to be Ready",
 		Within: readyWithin,
 		Warn:   true,
@@ -124,12 +149,12 @@ func nodeReady(in plan.Input) plan.Condition {
 			}
 			return nil
 		},
-	}
+	})
 }
 
 // nodeRegistered waits for the kubelet's own registration.
 func nodeRegistered(in plan.Input) plan.Condition {
-	return plan.Condition{
+	return needsKubelet(in, plan.Condition{
 		Name:   "the kubelet to register node " + in.Node.Name,
 		Within: in.Cluster.Timeouts.KubeletHealth,
 		Hint:   "journalctl -u kubelet.service -n 50",
@@ -140,7 +165,7 @@ func nodeRegistered(in plan.Input) plan.Condition {
 			}
 			return err
 		},
-	}
+	})
 }
 
 // NodeRef names a Node.

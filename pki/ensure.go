@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/secret"
 )
 
 // Ensure returns existing with everything added that specs and kubeconfigs ask
@@ -144,6 +145,9 @@ func (m *maker) leaf(s Spec) {
 		return
 	}
 	if external := m.external(s.CertPath(), s, a); external != nil {
+		if check := (*CheckError)(nil); !pair.Key.Empty() && errors.As(external, &check) {
+			check.Hint = "have " + s.requestPath() + " signed and put the certificate there"
+		}
 		m.fail(external)
 		return
 	}
@@ -214,6 +218,10 @@ func (m *maker) kubeconfig(k KubeconfigSpec) {
 			m.fail(orphan)
 			return
 		}
+		if unsigned := m.unsigned(k, data, a); unsigned != nil {
+			m.fail(unsigned)
+			return
+		}
 		err := ValidKubeconfig(k, data, m.bundle.Pairs[k.Client.CABase].Cert, m.now)
 		if check := (*CheckError)(nil); err != nil && (!errors.As(err, &check) || check.Problem != Server) {
 			m.fail(err)
@@ -250,7 +258,18 @@ func (m *maker) external(path string, s Spec, a *authority) error {
 		return nil
 	}
 	return &CheckError{path, Missing, "does not exist and cannot be made: ca " + s.CA + " is external, its key is not here",
-		"have it signed by the ca and put it there, or provide " + Spec{Dir: s.Dir, Base: s.CABase}.KeyPath()}
+		"clusteradm certs generate-csr   # and have the requests signed; or provide " + Spec{Dir: s.Dir, Base: s.CABase}.KeyPath()}
+}
+
+// unsigned is the error of a kubeconfig that has its key and still waits for
+// its certificate from an external CA.
+func (m *maker) unsigned(k KubeconfigSpec, data secret.Bytes, a *authority) error {
+	conf, err := DecodeKubeconfig(data)
+	if err != nil || len(conf.Cert) > 0 || conf.Key.Empty() || m.external(k.Path, k.Client, a) == nil {
+		return nil
+	}
+	return &CheckError{k.Path, Missing, "it has a key and no certificate: ca " + k.Client.CA + " is external",
+		"have " + k.Path + ".csr signed and put the certificate into " + k.Path + " as client-certificate-data, in base64"}
 }
 
 // run makes keys in parallel, for RSA ones take long, then certificates in

@@ -2,6 +2,7 @@ package pki
 
 import (
 	"crypto/x509"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -99,7 +100,7 @@ func (s Status) with(certs []*x509.Certificate, have Pair, err error) Status {
 	switch {
 	case err != nil:
 		s.Problem = err.Error()
-		if check, ok := err.(*CheckError); ok {
+		if check := (*CheckError)(nil); errors.As(err, &check) {
 			s.Problem = check.Reason
 		}
 		return s

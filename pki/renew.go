@@ -30,6 +30,9 @@ type Renewal struct {
 	Files   []NamedFile // in the order of writing, of every pair the key first
 	Skipped []Skipped
 	Expired bool // something of it had expired
+	// Cut is when authorities end, by name, that do so before what is renewed
+	// under them would have ended.
+	Cut map[string]time.Time
 }
 
 // Renew makes new keys and certificates for the named targets, with what the
@@ -41,7 +44,7 @@ type Renewal struct {
 // stays. A missing certificate, or one of a CA whose key is elsewhere, is passed
 // over; all that is damaged is reported at once, and then nothing is made.
 func Renew(files map[string]secret.Bytes, c *cluster.Cluster, names []string, written func(path string, content secret.Bytes) bool, now time.Time) (Renewal, error) {
-	var r Renewal
+	r := Renewal{Cut: map[string]time.Time{}}
 	var jobs []renewing
 	var errs []error
 	for _, t := range targets(c) {
@@ -60,6 +63,9 @@ func Renew(files map[string]secret.Bytes, c *cluster.Cluster, names []string, wr
 		default:
 			r.Names = append(r.Names, t.name)
 			r.Expired = r.Expired || job.expired
+			if end := job.ca.certs[0].NotAfter; end.Before(now.Add(job.spec.Validity)) {
+				r.Cut[job.spec.CA] = end
+			}
 			jobs = append(jobs, job)
 		}
 	}

@@ -62,6 +62,9 @@ func TestCertificates(t *testing.T) {
 		t.Errorf("a dry run: exit %d\n%s%s", r.Exit, r.Stdout, r.Stderr)
 	}
 
+	killedWhileRenewing(t, cp)
+	p.add("killed at five moments of a renewal and run again, every certificate fits its key and every process uses it")
+
 	expire(t, cp)
 	must(t, cp.Kill(ctx))
 	must(t, cp.Start(ctx))
@@ -91,6 +94,30 @@ func TestCertificates(t *testing.T) {
 	do(t)(clusters.Must(ctx, cp, clusters.Binary, "certs", "renew", "all"))
 	p.add("and again with a kubelet that runs and its pods in their back-off: %s", time.Since(started).Round(100*time.Millisecond))
 	must(t, c.WaitReady(ctx, time.Minute, "cp1"))
+	judged(t, cp)
+}
+
+// killedWhileRenewing runs a renewal again that was killed: all pairs fit, and
+// what is served is what is on the disk.
+func killedWhileRenewing(t *testing.T, cp *nodes.Node) {
+	t.Helper()
+	for _, after := range []string{"0.05", "0.2", "0.35", "0.7", "1.5"} {
+		if r, err := cp.Run(t.Context(), nil, "timeout", "-s", "KILL", after, clusters.Binary, "certs", "renew", "all"); err != nil || r.Exit == 0 {
+			t.Logf("not killed within %s s: exit %d, %v", after, r.Exit, err)
+		}
+		do(t)(clusters.Must(t.Context(), cp, clusters.Binary, "certs", "renew", "all"))
+		now := expirations(t, cp)
+		for _, c := range now.Certificates {
+			if c.Problem != "" {
+				t.Errorf("killed after %s s: %s: %s", after, c.Name, c.Problem)
+			}
+		}
+		for _, s := range now.Served {
+			if s.Error != "" || s.Stale {
+				t.Errorf("killed after %s s: %+v", after, s)
+			}
+		}
+	}
 	judged(t, cp)
 }
 
@@ -124,7 +151,7 @@ func runsPods(t *testing.T, c *clusters.Cluster, name string) {
 }
 
 type seen struct {
-	Certificates []struct{ Name, Serial string }
+	Certificates []struct{ Name, Serial, Problem string }
 	Served       []struct {
 		By, Address, Error, Serial string
 		Stale                      bool

@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -44,10 +46,33 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 			walk(sub)
 		}
 	}
-	walk(cli.New(&session.Session{}))
+	root := cli.New(&session.Session{})
+	walk(root)
 	if commands < 50 {
 		t.Errorf("only %d commands were looked at", commands)
 	}
+}
+
+// Help is read on terminals of 80 columns.
+func TestHelpFits(t *testing.T) {
+	var walk func(*cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		var text bytes.Buffer
+		cmd.SetOut(&text)
+		if err := cmd.Help(); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(text.String()) {
+			// cobra's own text of how to install completion is as it is.
+			if line = strings.TrimRight(line, "\n"); utf8.RuneCountInString(line) > 80 && cmd.Parent().Name() != "completion" {
+				t.Errorf("%s: %d columns: %q", cmd.CommandPath(), utf8.RuneCountInString(line), line)
+			}
+		}
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
+	}
+	walk(cli.New(&session.Session{}))
 }
 
 func TestInit(t *testing.T) {
@@ -120,6 +145,17 @@ func TestInit(t *testing.T) {
 			t.Errorf("a cluster that runs was changed:\n%s", diff)
 		}
 	})
+}
+
+// An address that swallows packets is looked for once, not once an object.
+func TestADryRunDoesNotWaitLong(t *testing.T) {
+	r := newRig(t)
+	r.swallow = "192.0.2.10:6443"
+	started := time.Now()
+	r.run("init", "--config", "c.yaml", "--dry-run").is(t, 0, "nothing was changed")
+	if took := time.Since(started); took > 5*time.Second {
+		t.Errorf("took %s", took)
+	}
 }
 
 // Errors repeat what they are about; a token they must not.

@@ -58,14 +58,15 @@ type rig struct {
 	store   *kubetest.Store
 	state   string // directory of the runs and the lock
 	files   map[string]string
-	// usual is the runtime behind containerd's socket, unless a test installs
-	// its own.
-	usual       *critest.Runtime
-	usualSocket string
-	dial        func(addr string) (net.Conn, error)
+	// containers is the runtime that answers wherever no other was put.
+	containers *critest.Runtime
+	sockets    map[string]string // where those on the machine really listen; "" for containers
+	dial       func(addr string) (net.Conn, error)
+	clock      func() time.Time
 	// terminal has the commands narrate live.
 	terminal bool
 	stdin    string
+	swallow  string // an address that swallows packets
 	environ  []string
 }
 
@@ -75,12 +76,20 @@ type wired struct {
 	rig *rig
 }
 
-func (w wired) DialHost(_ context.Context, network, addr string) (net.Conn, error) {
-	conn, err := w.rig.dial(addr)
-	if err != nil && network == "unix" && addr == containerdSocket {
-		return net.Dial("unix", w.rig.usualSocket)
+func (w wired) DialHost(ctx context.Context, network, addr string) (net.Conn, error) {
+	if network == "unix" {
+		if path, ok := w.rig.sockets[addr]; ok {
+			addr = path
+		} else {
+			addr = w.rig.sockets[""]
+		}
+		return net.Dial("unix", addr)
 	}
-	return conn, err
+	if addr == w.rig.swallow {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return w.rig.dial(addr)
 }
 
 func newRig(t *testing.T) *rig {
@@ -95,8 +104,10 @@ func newRig(t *testing.T) *rig {
 func bareRig(t *testing.T, name string) *rig {
 	m := hosttest.New(name, hosttest.Options{Kubelet: "v1.36.3"})
 	m.Healthy()
-	r := &rig{t: t, machine: m, store: kubetest.New(), state: t.TempDir(), files: map[string]string{"c.yaml": initConfig}, usual: critest.New()}
-	r.usualSocket = criserver.Serve(t, &criserver.Server{Runtime: r.usual})
+	m.Put("/proc/sys/kernel/hostname", name+"\n", 0o444)
+	r := &rig{t: t, machine: m, store: kubetest.New(), state: t.TempDir(), files: map[string]string{"c.yaml": initConfig}, clock: time.Now}
+	r.containers = critest.New()
+	r.sockets = map[string]string{"": criserver.Serve(t, &criserver.Server{Runtime: r.containers})}
 	return r
 }
 
@@ -165,7 +176,7 @@ func (r *rig) with(ctx context.Context, args ...string) ran {
 		Build:   session.Build{Version: "v0.1.0", Go: "go1.26", Kubernetes: "v1.36.3"},
 		Machine: wired{r.machine, r}, Hostname: r.machine.Name(),
 		Address: func() (netip.Addr, error) { return netip.MustParseAddr("192.0.2.10"), nil },
-		Environ: r.environ, Now: time.Now, Rand: rand.Reader,
+		Environ: r.environ, Now: r.clock, Rand: rand.Reader,
 		ReadFile: func(path string) ([]byte, error) {
 			if content, ok := r.files[path]; ok {
 				return []byte(content), nil

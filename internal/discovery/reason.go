@@ -9,6 +9,7 @@ const (
 	ErrInvalid       Reason = "discovery options are invalid"
 	ErrUnresolved    Reason = "name does not resolve"
 	ErrUnreachable   Reason = "API server is not reachable"
+	ErrNoSite        Reason = "server of the discovery file is not reachable"
 	ErrNoClusterInfo Reason = "cluster-info is not readable"
 	ErrMalformed     Reason = "cluster-info is malformed"
 	ErrUnsigned      Reason = "token expired or unknown"
@@ -33,6 +34,8 @@ func (r Reason) Hint() string {
 		return "check the endpoint's spelling and this machine's DNS: resolvectl query NAME"
 	case ErrUnreachable:
 		return "to wait for an API server that is still to come, set timeouts.discovery in a JoinConfiguration"
+	case ErrNoSite:
+		return "fetch the file elsewhere and give its path: --discovery-file PATH"
 	case ErrNoClusterInfo:
 		return "on a control plane run: clusteradm init phase bootstrap-token"
 	case ErrMalformed:

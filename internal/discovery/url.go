@@ -96,8 +96,13 @@ func (e *siteError) Unwrap() error { return e.err }
 // Hint is what to do about it.
 func (e *siteError) Hint() string { return e.hint }
 
-// fromSite keeps what may pass and gives the rest its own way on.
+// fromSite gives what is said of API servers its own words and ways on.
 func fromSite(err error) error {
+	var state pending
+	if errors.As(err, &state) && state.reason == ErrUnreachable {
+		state.reason, state.detail = ErrNoSite, "the server of the discovery file to answer"
+		return state
+	}
 	if errors.Is(err, ErrUntrusted) {
 		var unknown x509.UnknownAuthorityError
 		if errors.As(err, &unknown) {

@@ -64,7 +64,7 @@ func TestFetch(t *testing.T) {
 		"large":              {good.URL + "/large", ca, "larger than 1 MiB", nil},
 		"nobody's authority": {good.URL + "/x?key=" + canary, other, "of no authority that this machine trusts", nil},
 		"expired":            {old.URL + "/file", ca, "expired on", ErrClock},
-		"nothing listens":    {"https://127.0.0.1:1/" + canary, ca, "connection refused", ErrUnreachable},
+		"nothing listens":    {"https://127.0.0.1:1/" + canary, ca, "connection refused", ErrNoSite},
 		"plain http":         {"http://127.0.0.1/" + canary, ca, "want https://host/path", ErrInvalid},
 		"no such name":       {"https://no.such.name/" + canary, ca, "no.such.name", ErrUnresolved},
 	} {

@@ -3,7 +3,6 @@ package effect
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/clusteradm/clusteradm/internal/host"
@@ -40,11 +39,7 @@ func (u Unit) Observe(ctx context.Context, v plan.View) (plan.Observed, error) {
 	if err != nil {
 		return nil, wrapObserve(u, err)
 	}
-	props := map[string]string{}
-	for line := range strings.Lines(string(res.Stdout)) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-		props[name] = value
-	}
+	props := properties(res.Stdout)
 	if props["LoadState"] == "not-found" {
 		return nil, wrapObserve(u, fmt.Errorf("systemd knows no such unit"))
 	}

@@ -108,3 +108,32 @@ func TestUnitIsReloadedBeforeItStarts(t *testing.T) {
 		t.Errorf("it ran\n%s", log)
 	}
 }
+
+func TestUnitFailing(t *testing.T) {
+	const journal = "Started kubelet.\nfirst\nsecond\n\nkubelet.service: Main process exited\nthird\nfourth\n"
+	for name, c := range map[string]struct {
+		shown, journal string
+		want           string // empty: it does not fail
+	}{
+		"runs":                  {"ActiveState=active\nSubState=running\nResult=success\nNRestarts=7\n", journal, ""},
+		"is being started":      {"ActiveState=activating\nSubState=start\nResult=success\nNRestarts=3\n", journal, ""},
+		"failed once":           {"ActiveState=activating\nSubState=auto-restart\nResult=exit-code\nNRestarts=0\n", journal, ""},
+		"was stopped":           {"ActiveState=inactive\nSubState=dead\nResult=success\nNRestarts=0\n", journal, ""},
+		"failed twice":          {"ActiveState=activating\nSubState=auto-restart\nResult=exit-code\nNRestarts=1\nExecMainStatus=255\n", journal, "(exit-code, status 255)\n  | second\n  | third\n  | fourth"},
+		"was given up":          {"ActiveState=failed\nSubState=failed\nResult=start-limit-hit\nNRestarts=5\nExecMainStatus=1\n", "", "(start-limit-hit, status 1)"},
+		"says why, then usage":  {"ActiveState=failed\nResult=exit-code\nExecMainStatus=1\n", "E1127 06:00:00 x.go:1] why\nUsage:\n  kubelet\nErrors\n", "status 1)\n  | E1127 06:00:00 x.go:1] why"},
+		"says a lot in no time": {"ActiveState=failed\nResult=oom-kill\nExecMainStatus=9\n", strings.Repeat("x", 500), strings.Repeat("x", 300) + "…"},
+	} {
+		m := hosttest.New("n1", hosttest.Options{})
+		m.AddProgram("systemctl", func(*hosttest.Machine, host.Cmd) (host.Result, error) {
+			return host.Result{Stdout: []byte(c.shown)}, nil
+		})
+		m.AddProgram("journalctl", func(*hosttest.Machine, host.Cmd) (host.Result, error) {
+			return host.Result{Stdout: []byte(c.journal)}, nil
+		})
+		err := effect.UnitFailing(t.Context(), m, "kubelet.service")
+		if (err != nil) != (c.want != "") || err != nil && !strings.HasSuffix(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -171,6 +171,7 @@ var readOnly = []query{
 	{words: []string{"systemctl", "show"}, more: true},
 	{words: []string{"ss", "-H", "-l", "-t", "-n", "-p"}}, // nothing more: -K would close sockets
 	{words: []string{"kubelet", "--version"}},
+	{words: []string{"journalctl", "--no-pager", "--output=cat", "--lines=40", "--unit=kubelet.service"}}, // nothing more: --rotate would change it
 	{words: []string{"uname", "-r"}},
 	{words: []string{"stat", "-f", "-c"}, more: true},
 	{words: []string{"getent", "ahosts"}, more: true},

@@ -233,3 +233,17 @@ func TestLiveShowsPulls(t *testing.T) {
 		}
 	}
 }
+
+func TestWrap(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                        "",
+		"short":                   "short",
+		"one two  three\nfour":    "one two|three four",
+		"ärger über öl":           "ärger über|öl",
+		"a word-that-is-too-long": "a|word-that-is-too-long",
+	} {
+		if got := strings.Join(Wrap(text, 10), "|"); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}

@@ -39,7 +39,7 @@ authorities' certificates there too, ca.crt, front-proxy-ca.crt and etcd/ca.crt,
 and without their keys, clusteradm init makes a control plane of them.
 
 A key that exists is used again, and what has its certificate is left alone.`,
-		Example: "  clusteradm certs generate-csr --cert-dir /tmp/kubernetes/pki --kubeconfig-dir /tmp/kubernetes",
+		Example: "  clusteradm certs generate-csr --cert-dir csr/pki --kubeconfig-dir csr",
 		Args:    session.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runCSR(cmd.Context(), s, o)

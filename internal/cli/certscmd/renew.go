@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -96,6 +97,9 @@ func runRenew(ctx context.Context, s *session.Session, o *renewOptions, args []s
 	if err != nil {
 		return err
 	}
+	for _, ca := range slices.Sorted(maps.Keys(renewal.Cut)) {
+		s.Warn(config.Errors{{Message: fmt.Sprintf("ca %s ends at %s, and with it what is renewed under it", ca, renewal.Cut[ca].UTC().Format(time.RFC3339))}}, nil)
+	}
 	p, err := plan.Build(list, phases.Renew(), in, nil)
 	if err != nil {
 		return err
@@ -111,9 +115,14 @@ func runRenew(ctx context.Context, s *session.Session, o *renewOptions, args []s
 }
 
 func prepareRenewal(ctx context.Context, s *session.Session, k *controlplane.Known, list string, all bool, args []string) (plan.Input, pki.Renewal, error) {
-	names := args
+	names, there := args, pki.Renewable(k.Cluster)
 	if all {
-		names = pki.Renewable(k.Cluster)
+		names = there
+	}
+	for _, name := range names {
+		if !slices.Contains(there, name) {
+			return plan.Input{}, pki.Renewal{}, &skippedError{pki.Skipped{Name: name, Reason: "etcd is external: its certificates are not this cluster's"}}
+		}
 	}
 	f, err := look(ctx, s, k)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cli/controlplane"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/world"
 	"github.com/clusteradm/clusteradm/manifests"
 	"github.com/clusteradm/clusteradm/phases"
@@ -80,7 +81,7 @@ func wire(ctx context.Context, s *session.Session, k *controlplane.Known, f clus
 	return list
 }
 
-func (s *served) ask(ctx context.Context, w *world.World, now time.Time) {
+func (s *served) ask(ctx context.Context, w plan.View, now time.Time) {
 	der, err := w.Served(ctx, "", s.Address)
 	if err != nil {
 		s.Error = err.Error()

@@ -22,6 +22,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/config"
+	"github.com/clusteradm/clusteradm/internal/facts"
 	"github.com/clusteradm/clusteradm/internal/kube"
 	"github.com/clusteradm/clusteradm/internal/kube/client"
 	"github.com/clusteradm/clusteradm/internal/secret"
@@ -75,6 +76,9 @@ func Load(ctx context.Context, s *session.Session, o Flags) (*Known, error) {
 		return nil, err
 	}
 	in := s.Inputs(ctx, config.Overrides{})
+	if socket := facts.RuntimeEndpoint(ctx, s.Machine); socket != "" {
+		in.CRISockets = []string{strings.TrimPrefix(socket, "unix://")}
+	}
 	k.advertised(&in)
 	loaded, err := config.Load(docs, in)
 	if err != nil {

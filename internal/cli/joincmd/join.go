@@ -136,12 +136,11 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 	}
 	in, client := prepared.input, prepared.client
 	if checks {
-		checked := prepared.checks(s, o.fix && join.DryRun)
-		if err := s.Preflight(checked); err != nil {
+		if err := s.Preflight(prepared.checks(s, o.fix && join.DryRun)); err != nil {
 			return err
 		}
 		if !join.DryRun { // which shows them with all else
-			if err := s.PreflightImages(ctx, checked.Subject, in, some); err != nil {
+			if err := s.PreflightImages(ctx, in, some); err != nil {
 				return err
 			}
 			skip = append(skip, "preflight") // it is done

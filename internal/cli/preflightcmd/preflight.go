@@ -5,13 +5,13 @@ package preflightcmd
 import (
 	"fmt"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/clusteradm/clusteradm/internal/cli/initcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/joincmd"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
+	"github.com/clusteradm/clusteradm/internal/ui"
 	"github.com/clusteradm/clusteradm/preflight"
 )
 
@@ -38,7 +38,7 @@ func New(s *session.Session) *cobra.Command {
 		Example: "  clusteradm preflight init --config cluster.yaml --fix --dry-run"}
 	initcmd.Checks(s, first)
 	join := &cobra.Command{Use: "join", Short: "Check this machine for join", Long: long,
-		Example: "  clusteradm preflight join 10.0.0.1:6443 --token abcdef.0123456789abcdef --discovery-token-ca-cert-hash sha256:…"}
+		Example: "  clusteradm preflight join --config join.yaml -o json"}
 	joincmd.Checks(s, join)
 	cmd.AddCommand(first, join)
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
@@ -58,14 +58,15 @@ func Topic() *cobra.Command {
 func text() string {
 	var b strings.Builder
 	b.WriteString("What --ignore-preflight-errors and ignorePreflightErrors may name, in upper or\nlower case. An ignored error becomes a warning. A * stands for a path, a port\nor a program. Checks with a + are not in kubeadm.\n\n")
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, d := range preflight.Catalogue() {
 		name := d.Name
 		if d.Ours {
 			name += " +"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", name, d.Level, d.Lists, d.Finds)
+		fmt.Fprintf(&b, "  %s  (%s; %s)\n", name, d.Level, d.Lists)
+		for _, line := range ui.Wrap(d.Finds, 72) {
+			fmt.Fprintf(&b, "      %s\n", line)
+		}
 	}
-	w.Flush()
 	return strings.TrimRight(b.String(), "\n")
 }

@@ -24,19 +24,13 @@ type Checked struct {
 
 // Preflight runs checks, shows their warnings and returns their errors.
 func (s *Session) Preflight(c Checked) error {
-	s.findings(preflight.Unknown(c.Ignore))
-	return s.found(c)
-}
-
-func (s *Session) found(c Checked) error {
 	findings, err := preflight.Run(c.Checks, c.Subject, c.Ignore)
-	s.findings(findings)
+	s.warnOf(append(preflight.Unknown(c.Ignore), findings...))
 	return err
 }
 
-// findings shows those that stop nothing.
-func (s *Session) findings(list []preflight.Finding) {
-	for _, f := range list {
+func (s *Session) warnOf(findings []preflight.Finding) {
+	for _, f := range findings {
 		if f.Level == preflight.Warning {
 			s.warn(event.Event{Phase: "preflight", Step: f.Check, Message: f.Message, Hint: f.Hint}, " "+f.Check)
 		}

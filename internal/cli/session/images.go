@@ -93,7 +93,7 @@ func (p *pulls) Emit(e event.Event) {
 // PreflightImages pulls the images of the preflight phase, if it is among some. Those that
 // cannot be pulled are findings of the check ImagePull, so that they can be
 // ignored like any other: the kubelet will try again.
-func (s *Session) PreflightImages(ctx context.Context, subject preflight.Subject, in plan.Input, some []plan.Phase) error {
+func (s *Session) PreflightImages(ctx context.Context, in plan.Input, some []plan.Phase) error {
 	at := slices.IndexFunc(some, func(p plan.Phase) bool { return p.Name == "preflight" })
 	if at < 0 {
 		return nil
@@ -112,5 +112,7 @@ func (s *Session) PreflightImages(ctx context.Context, subject preflight.Subject
 		unavailable = unavailable || gone
 		failed = append(failed, preflight.PullFailure{Image: image.Ref, Reason: image.Err.Error()})
 	}
-	return s.found(Checked{Checks: []preflight.Check{preflight.ImagePull(failed)}, Subject: subject, Ignore: in.Node.IgnorePreflight})
+	findings, err := preflight.Run([]preflight.Check{preflight.ImagePull(failed)}, preflight.Subject{}, in.Node.IgnorePreflight)
+	s.warnOf(findings)
+	return err
 }

@@ -157,8 +157,13 @@ func (s *Session) Plan(ctx context.Context, parts world.Parts, p *plan.Plan) ([]
 	return e.Plan(ctx, p)
 }
 
-// DryRun prints what a plan would change.
+// lookFor is how long a dry run looks for an API server that may be elsewhere,
+// or nowhere yet.
+const lookFor = 2 * time.Second
+
+// DryRun prints what a plan would change. It is the last that a command does.
 func (s *Session) DryRun(ctx context.Context, parts world.Parts, p *plan.Plan) error {
+	s.Machine = world.Impatient(s.Machine, lookFor)
 	changes, err := s.Plan(ctx, parts, p)
 	if err != nil {
 		return err

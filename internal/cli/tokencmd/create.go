@@ -62,7 +62,7 @@ a configuration file as bootstrapTokens of an InitConfiguration.`,
 	f.StringVar(&o.file, "config", "", "path of a configuration file whose InitConfiguration has the tokens")
 	f.StringVar(&o.certificateKey, "certificate-key", "", "with --print-join-command, print the command that joins a control plane")
 	f.StringVar(&o.Description, "description", "", "what the token is for")
-	f.StringSliceVar(&o.Groups, "groups", nil, "groups that the token authenticates as (default system:bootstrappers:kubeadm:default-node-token)")
+	f.StringSliceVar(&o.Groups, "groups", nil, "groups that the token authenticates as, system:bootstrappers:… (default the group of joining nodes)")
 	f.BoolVar(&o.printJoin, "print-join-command", false, "print the whole command that joins a node, not only the token")
 	f.DurationVar(&o.ttl, "ttl", 24*time.Hour, "how long the token lives; 0 for ever")
 	f.StringSliceVar(&o.Usages, "usages", nil, "what the token is for: signing, authentication (default both)")

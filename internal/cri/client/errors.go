@@ -42,6 +42,9 @@ func (c *Client) typed(ctx context.Context, what string, within time.Duration, e
 	answer := status.Convert(err)
 	switch answer.Code() {
 	case codes.DeadlineExceeded:
+		if within == 0 { // the caller's own deadline, which the other side may see first
+			return fmt.Errorf("%s: %w", what, context.DeadlineExceeded)
+		}
 		gone.Reason = fmt.Sprintf("%s: no answer within %s", what, within)
 		gone.Err = context.DeadlineExceeded
 	case codes.Unavailable:

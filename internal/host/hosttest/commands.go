@@ -21,6 +21,8 @@ func (m *Machine) program(name string) (Program, error) {
 	switch name {
 	case "systemctl":
 		return (*Machine).systemctl, nil
+	case "journalctl":
+		return (*Machine).journalctl, nil
 	case "ss":
 		return (*Machine).ss, nil
 	case "kubelet":

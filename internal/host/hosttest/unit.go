@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,6 +20,10 @@ type Unit struct {
 	Properties map[string]string
 	// OnStart models what a start leaves behind. An error is a failed start.
 	OnStart func(*Machine) error
+	// Failing has its process die after each start, this often so far, and Log
+	// is what it said.
+	Failing int
+	Log     string
 }
 
 type unit struct {
@@ -147,8 +152,12 @@ func (m *Machine) properties(name string, asked []string) string {
 		if u.Enabled {
 			values["UnitFileState"] = "enabled"
 		}
-		if u.Active {
-			values["ActiveState"] = "active"
+		values["Result"], values["SubState"], values["NRestarts"], values["ExecMainStatus"] = "success", "dead", "0", "0"
+		if u.Failing > 0 {
+			values["ActiveState"], values["SubState"], values["Result"], values["ExecMainStatus"] = "activating", "auto-restart", "exit-code", "1"
+			values["NRestarts"] = strconv.Itoa(u.Failing - 1)
+		} else if u.Active {
+			values["ActiveState"], values["SubState"] = "active", "running"
 			values["ExecMainStartTimestamp"] = u.started.UTC().Format("Mon 2006-01-02 15:04:05.000000 UTC")
 		}
 	}
@@ -161,4 +170,25 @@ func (m *Machine) properties(name string, asked []string) string {
 		fmt.Fprintf(&out, "%s=%s\n", p, values[p])
 	}
 	return out.String()
+}
+
+// Fail has the process of a unit die again, as often as is said since it was
+// started.
+func (m *Machine) Fail(name string, times int, log string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.units[name].Failing, m.units[name].Log = times, log
+}
+
+func (m *Machine) journalctl(cmd host.Cmd) (host.Result, error) {
+	name, ok := strings.CutPrefix(cmd.Args[len(cmd.Args)-1], "--unit=")
+	if !ok {
+		return host.Result{}, notUnderstood(cmd)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if u := m.units[name]; u != nil {
+		return printed("%s", u.Log)
+	}
+	return printed("-- No entries --\n")
 }

@@ -1,0 +1,25 @@
+package manifests_test
+
+import (
+	"testing"
+
+	"github.com/clusteradm/clusteradm/manifests"
+)
+
+// FuzzFlags: a manifest is anybody's; whatever it holds is flags or an error.
+func FuzzFlags(f *testing.F) {
+	f.Add([]byte("apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - name: etcd\n    command:\n    - etcd\n    - --data-dir=/var/lib/etcd\n    - --a\n    - b\n"))
+	f.Add([]byte("kind: Pod\nspec: {containers: [{command: ['--', '-', '=', '--=']}]}\n"))
+	f.Add([]byte("{"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		flags, err := manifests.Flags(data)
+		if (flags == nil) != (err != nil) {
+			t.Errorf("%v and %v", flags, err)
+		}
+		for name := range flags {
+			if name == "" || name[0] == '-' {
+				t.Errorf("a flag is called %q", name)
+			}
+		}
+	})
+}
