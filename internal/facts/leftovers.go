@@ -12,7 +12,7 @@ import (
 
 // packaged begin the names of network configurations that packages bring and
 // that are no trace of a cluster.
-var packaged = []string{"100-crio-bridge", "200-loopback", "99-loopback", "87-podman", "11-crio", "."}
+var packaged = []string{"100-crio-bridge", "10-containerd-net", "200-loopback", "99-loopback", "87-podman", "11-crio", "."}
 
 // leftoverFiles are found where they lie. An empty directory is none.
 func (m *looker) leftoverFiles() {
