@@ -30,11 +30,13 @@ man: ## Write manual pages of all commands to bin/man
 lint: ## golangci-lint with the project's rules
 	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run
 
-test: unit build ## What CI runs: unit tests, then one scenario per capability in the lab
+test: unit build ## What CI runs: unit tests, ten seconds of each fuzz target, then one scenario per capability in the lab
+	$(GO) run ./e2e/fuzz
 	$(GO) test ./e2e/scenarios -tags e2e -count=1 -v -timeout 60m
 
 soak: build ## All that the issues ask to be shown; resumable; writes docs/proof
 	$(GO) test ./e2e/scenarios -tags 'e2e soak' -count=1 -v -timeout 10h
+	$(GO) run ./e2e/fuzz -time 10m -proof docs/proof/fuzz.md
 
 demo: build ## A running cluster: one control plane, two workers; its kubeconfig is printed
 	$(GO) run ./e2e/demo

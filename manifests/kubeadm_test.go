@@ -50,7 +50,7 @@ func TestKubeletFilesAreKubeadms(t *testing.T) {
 	for _, name := range []string{"default", "ipv6"} {
 		tc := kubeadmCases()[name]
 		tc.cluster.Kubelet.YAML = kubeadmConfigMap(t, name, "kubelet-config", "kubelet")
-		if got, want := must[[]byte](t)(KubeletConfig(tc.cluster, tc.node, Options{})), kubeadmFile(t, name, "config.yaml"); !bytes.Equal(got, want) {
+		if got, want := must[[]byte](t)(kubeletFile(tc.cluster, tc.node, Options{})), kubeadmFile(t, name, "config.yaml"); !bytes.Equal(got, want) {
 			t.Errorf("%s: config.yaml differs from kubeadm's:\n%s", name, got)
 		}
 		if got, want := KubeletFlagsEnv(tc.node, Options{Hostname: "machine"}), kubeadmFile(t, name, "kubeadm-flags.env"); !bytes.Equal(got, want) {

@@ -16,19 +16,33 @@ import (
 // which makes CoreDNS forward to itself.
 const resolvedConf = "/run/systemd/resolve/resolv.conf"
 
-// KubeletConfig renders /var/lib/kubelet/config.yaml: the cluster's kubelet
-// configuration with this node's runtime endpoint, which kubeadm keeps out of
-// the shared ConfigMap.
-func KubeletConfig(c *cluster.Cluster, n cluster.Node, o Options) ([]byte, error) {
-	config, err := decodeObject(c.Kubelet.YAML)
+// KubeletConfig renders /var/lib/kubelet/config.yaml: the kubelet's
+// configuration on this machine, with the node's runtime endpoint, which
+// kubeadm keeps out of the shared ConfigMap and lays over everything else.
+func KubeletConfig(shared []byte, n cluster.Node) ([]byte, error) {
+	config, err := decodeObject(shared)
 	if err != nil {
 		return nil, fmt.Errorf("render kubelet configuration: %w", err)
 	}
 	config["containerRuntimeEndpoint"] = n.CRISocket
+	return encodeObject(config)
+}
+
+// SharedKubeletConfig is the cluster's kubelet configuration with what follows
+// from the machine. Patches are laid over this.
+func SharedKubeletConfig(c *cluster.Cluster, o Options) ([]byte, error) {
+	config, err := decodeObject(c.Kubelet.YAML)
+	if err != nil {
+		return nil, fmt.Errorf("render kubelet configuration: %w", err)
+	}
 	if o.SystemdResolved && config["resolvConf"] == nil {
 		config["resolvConf"] = resolvedConf
 	}
-	data, err := yaml.Marshal(config)
+	return encodeObject(config)
+}
+
+func encodeObject(object map[string]any) ([]byte, error) {
+	data, err := yaml.Marshal(object)
 	if err != nil {
 		return nil, fmt.Errorf("render kubelet configuration: %w", err)
 	}

@@ -130,6 +130,14 @@ func TestImagesOfEveryMinor(t *testing.T) {
 	}
 }
 
+func kubeletFile(c *cluster.Cluster, n cluster.Node, o Options) ([]byte, error) {
+	shared, err := SharedKubeletConfig(c, o)
+	if err != nil {
+		return nil, err
+	}
+	return KubeletConfig(shared, n)
+}
+
 func TestKubeletConfig(t *testing.T) {
 	c, n := defaultCluster(), defaultNode()
 	const head = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n"
@@ -138,14 +146,14 @@ func TestKubeletConfig(t *testing.T) {
 		"user's":   {head + "resolvConf: /etc/mine\n", "containerRuntimeEndpoint: unix:///var/run/containerd/containerd.sock\nkind: KubeletConfiguration\nresolvConf: /etc/mine\n"},
 	} {
 		c.Kubelet.YAML = []byte(tc.yaml)
-		got := must[[]byte](t)(KubeletConfig(c, n, Options{SystemdResolved: true}))
+		got := must[[]byte](t)(kubeletFile(c, n, Options{SystemdResolved: true}))
 		if want := "apiVersion: kubelet.config.k8s.io/v1beta1\n" + tc.want; string(got) != want {
 			t.Errorf("%s: got\n%s", name, got)
 		}
 	}
 	for _, bad := range []string{"", "a: 1\na: 2\n", "- 1\n", "\tx"} {
 		c.Kubelet.YAML = []byte(bad)
-		if _, err := KubeletConfig(c, n, Options{}); err == nil || !strings.HasPrefix(err.Error(), "render kubelet configuration: ") {
+		if _, err := kubeletFile(c, n, Options{}); err == nil || !strings.HasPrefix(err.Error(), "render kubelet configuration: ") {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}

@@ -22,7 +22,11 @@ func addon() plan.Phase {
 				if err != nil {
 					return nil, err
 				}
-				return addons.CoreDNS(in.Cluster, images.CoreDNS)
+				list, err := addons.CoreDNS(in.Cluster, images.CoreDNS)
+				if err != nil {
+					return nil, err
+				}
+				return patchedCoreDNS(in.Node, list)
 			}),
 			addonPhase("kube-proxy", "Install kube-proxy", func(in plan.Input) ([]*unstructured.Unstructured, error) {
 				if in.Cluster.ProxyDisabled {

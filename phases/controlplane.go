@@ -35,11 +35,12 @@ func etcd() plan.Phase {
 				if err != nil {
 					return nil, err
 				}
+				step, err := manifest(in, manifests.EtcdName, pod)
 				return serial(
 					dir(in, "data-dir", in.Cluster.Etcd.DataDir, 0o700),
 					dir(in, "manifests-dir", cluster.ManifestsDir, 0o700),
-					manifest(in, manifests.EtcdName, pod),
-				), nil
+					step,
+				), err
 			},
 		}},
 	}
@@ -73,7 +74,8 @@ func controlPlane() plan.Phase {
 				if err != nil {
 					return nil, err
 				}
-				return serial(manifest(in, component.pod, pod)), nil
+				step, err := manifest(in, component.pod, pod)
+				return serial(step), err
 			},
 		})
 	}
@@ -82,6 +84,7 @@ func controlPlane() plan.Phase {
 
 // manifest is never shown in a diff: flags, variables and proxy URLs can hold
 // credentials.
-func manifest(in plan.Input, name string, content []byte) plan.Step {
-	return secretFile(in, name, cluster.ManifestsDir+"/"+name+".yaml", secret.NewBytes(content), 0o600)
+func manifest(in plan.Input, name string, rendered []byte) (plan.Step, error) {
+	content, err := patchedPod(in.Node, name, rendered)
+	return secretFile(in, name, cluster.ManifestsDir+"/"+name+".yaml", secret.NewBytes(content), 0o600), err
 }

@@ -18,6 +18,13 @@ func kubeconfigs() plan.Phase {
 		Name:    "kubeconfig",
 		Short:   "Make the kubeconfig files of the control plane and the administrator",
 		Example: "clusteradm init phase kubeconfig all",
+		Plan: func(in plan.Input) ([]plan.Group, error) {
+			// Certificates of the usual place have made it.
+			if in.HostFacts().Exists(cluster.KubernetesDir) || strings.HasPrefix(in.Cluster.CertificatesDir, cluster.KubernetesDir+"/") {
+				return nil, nil
+			}
+			return serial(dir(in, "dir", cluster.KubernetesDir, 0o755)), nil
+		},
 	}
 	for _, spec := range pki.KubeconfigSpecs(&cluster.Cluster{}, cluster.Node{}) {
 		p := plan.Phase{

@@ -25,7 +25,7 @@ func kubeletStart() plan.Phase {
 }
 
 func kubeletFiles(in plan.Input) ([]plan.Step, error) {
-	config, err := manifests.KubeletConfig(in.Cluster, in.Node, options(in))
+	config, err := kubeletConfig(in)
 	if err != nil {
 		return nil, err
 	}
@@ -39,6 +39,18 @@ func kubeletFiles(in plan.Input) ([]plan.Step, error) {
 		file(in, "kubeadm-flags.env", cluster.KubeletFlagsEnv, manifests.KubeletFlagsEnv(in.Node, options(in)), 0o644),
 		last,
 	}, nil
+}
+
+// kubeletConfig is the kubelet's configuration on this node, patches and all.
+func kubeletConfig(in plan.Input) ([]byte, error) {
+	shared, err := manifests.SharedKubeletConfig(in.Cluster, options(in))
+	if err != nil {
+		return nil, err
+	}
+	if shared, err = patchedKubelet(in.Node, shared); err != nil {
+		return nil, err
+	}
+	return manifests.KubeletConfig(shared, in.Node)
 }
 
 // startKubelet starts the kubelet after everything that it reads is there:

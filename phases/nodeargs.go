@@ -48,7 +48,9 @@ func registersItself(in plan.Input) bool {
 	if kubeletArg(in.Node, "cloud-provider") == "external" || kubeletArg(in.Node, "provider-id") != "" {
 		return true
 	}
-	config := string(in.Cluster.Kubelet.YAML)
+	// A configuration that cannot be rendered stops the plan elsewhere.
+	data, _ := kubeletConfig(in)
+	config := string(data)
 	for _, field := range []string{"registerWithTaints:", "providerID:", "registerNode: false"} {
 		if strings.Contains(config, "\n"+field) || strings.HasPrefix(config, field) {
 			return true

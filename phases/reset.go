@@ -122,8 +122,15 @@ func fileRemains(in plan.Input) []plan.Step {
 	steps := []plan.Step{
 		tree(in, "etcd-certificates", certificates+"/etcd", names[certificates+"/etcd"]...),
 		tree(in, "certificates", certificates, names[certificates]...),
-		gone(in, "kubelet-dir", effect.Tree{Host: h, Path: cluster.KubeletDir}),
-		tree(in, "manifests", cluster.ManifestsDir, "kube-apiserver.yaml", "kube-controller-manager.yaml", "kube-scheduler.yaml", "etcd.yaml"),
+		// The kubelet's package brings the directories for its state and its
+		// manifests; kubeadm keeps them, too.
+		gone(in, "kubelet-dir", effect.Tree{Host: h, Path: cluster.KubeletDir, Stays: true}),
+		gone(in, "manifests", effect.Tree{Host: h, Path: cluster.ManifestsDir, Stays: true,
+			Names: []string{"kube-apiserver.yaml", "kube-controller-manager.yaml", "kube-scheduler.yaml", "etcd.yaml"}}),
+	}
+	// The kubelet makes a directory for volume plugins of others when it starts.
+	for dir := "/usr/libexec/kubernetes/kubelet-plugins/volume/exec"; dir != "/usr/libexec"; dir = path.Dir(dir) {
+		steps = append(steps, gone(in, "empty-"+path.Base(dir), effect.Tree{Host: h, Path: dir, Names: []string{}}))
 	}
 	if in.Reset.CleanupTmpDir {
 		steps = append(steps, gone(in, "tmp", effect.Tree{Host: h, Path: cluster.KubernetesDir + "/tmp"}))

@@ -59,6 +59,10 @@ func users(m *hosttest.Machine) {
 		"/etc/cni/net.d/20-mine.conf", "/opt/cni/bin/bridge", "/var/lib/cni/networks/podman/10.88.0.2", "/root/.kube/config", "/data/lost+found/x"} {
 		m.Put(p, "of a user", 0o640)
 	}
+	for _, p := range []string{"/var/lib/kubelet", "/usr/libexec/x"} {
+		m.Put(p+"/x", "", 0o600)
+		_ = m.Remove(context.Background(), p+"/x")
+	}
 	m.Rules("iptables-nft", usersRules)
 	m.AddTable("inet mine")
 	m.AddLink(hosttest.Link{Name: "docker0", Kind: "bridge"})
@@ -79,6 +83,10 @@ func inhabited(r *rig) {
 		"/var/lib/cni/networks/cbr0/10.244.0.2": "", "/var/lib/cni/results/cbr0-1-eth0": "", "/var/lib/cni/flannel/1": "", "/etc/kubernetes/tmp/x": "",
 	} {
 		m.Put(p, content, 0o600)
+	}
+	for _, p := range []string{"/usr/libexec/kubernetes/kubelet-plugins/volume/exec"} {
+		m.Put(p+"/x", "", 0o600)
+		_ = m.Remove(context.Background(), p+"/x")
 	}
 	for _, conf := range []string{"admin", "super-admin", "kubelet", "bootstrap-kubelet", "controller-manager", "scheduler"} {
 		m.Put("/etc/kubernetes/"+conf+".conf", "", 0o600)

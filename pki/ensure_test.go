@@ -229,6 +229,12 @@ func faults(fewer map[string]secret.Bytes) []fault {
 		{"truncated certificate", cut(dir + "apiserver.crt"), 0, dir + "apiserver.crt", pki.Damaged, "truncated"},
 		{"truncated ca key", cut(dir + "ca.key"), 0, dir + "ca.key", pki.Damaged, "truncated"},
 		{"empty ca key", func(f, _ set) { f[dir+"ca.key"] = secret.Bytes{} }, 0, dir + "ca.key", pki.Damaged, "no private key"},
+		{"encrypted ca key", func(f, _ set) {
+			f[dir+"ca.key"] = secret.NewBytes([]byte("-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\neA==\n-----END EC PRIVATE KEY-----\n"))
+		}, 0, dir + "ca.key", pki.Damaged, "encrypted"},
+		{"encrypted ca key, pkcs 8", func(f, _ set) {
+			f[dir+"ca.key"] = secret.NewBytes([]byte("-----BEGIN ENCRYPTED PRIVATE KEY-----\neA==\n-----END ENCRYPTED PRIVATE KEY-----\n"))
+		}, 0, dir + "ca.key", pki.Damaged, "encrypted"},
 		{"no certificate in it", swap(dir+"apiserver.crt", dir+"apiserver.key"), 0, dir + "apiserver.crt", pki.Damaged, "no certificate"},
 		{"truncated sa.pub", cut(dir + "sa.pub"), 0, dir + "sa.pub", pki.Damaged, "truncated"},
 		{"not a kubeconfig", cut("/etc/kubernetes/admin.conf"), 0, "/etc/kubernetes/admin.conf", pki.Damaged, "kubeconfig"},

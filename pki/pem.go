@@ -66,6 +66,9 @@ func decodeKey(data secret.Bytes) (crypto.Signer, error) {
 		return nil, err
 	}
 	for _, b := range blocks { // openssl puts EC PARAMETERS first
+		if b.Type == "ENCRYPTED PRIVATE KEY" || b.Headers["DEK-Info"] != "" {
+			return nil, errors.New("the private key is encrypted, it must be in the clear")
+		}
 		if b.Type != blockRSAKey && b.Type != blockECKey && b.Type != blockKey {
 			continue
 		}

@@ -75,11 +75,16 @@ func (d Doc) Covers(name string) bool {
 	return strings.EqualFold(name, d.Name)
 }
 
+// UpgradeOnly are the names of kubeadm's checks of an upgrade.
+func UpgradeOnly() []string {
+	return []string{"CoreDNSUnsupportedPlugins", "CoreDNSMigration", "CreateJob", "ControlPlaneNodesReady", "StaticPodManifest"}
+}
+
 // Unknown finds names to ignore that are no check's, and the nearest one that
 // is. Kubeadm's checks of an upgrade are none here and may be in a
 // configuration all the same.
 func Unknown(ignore []string) []Finding {
-	upgrade := []string{"CoreDNSUnsupportedPlugins", "CoreDNSMigration", "CreateJob", "ControlPlaneNodesReady", "StaticPodManifest"}
+	upgrade := UpgradeOnly()
 	var findings []Finding
 	for _, name := range ignore {
 		if Known(name) || slices.ContainsFunc(upgrade, func(u string) bool { return strings.EqualFold(u, name) }) {

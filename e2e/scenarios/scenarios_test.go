@@ -83,6 +83,8 @@ type proof struct {
 	t     *testing.T
 	name  string
 	lines []string
+	// partial is set by a scenario of which only a part was run.
+	partial bool
 }
 
 // newProof begins the proof of a scenario. It is nil in a soak that has proved
@@ -119,7 +121,7 @@ func (p *proof) commit() string {
 }
 
 func (p *proof) write() {
-	if p.t.Failed() {
+	if p.t.Failed() || p.partial {
 		return
 	}
 	text := fmt.Sprintf("# %s\n\n%s %s, command `make soak`.\n\n", p.name, p.commit(), time.Now().UTC().Format(time.RFC3339))

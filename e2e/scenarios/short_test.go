@@ -2,8 +2,9 @@
 
 package scenarios
 
-// soak is off: three seeded kills a list.
+// soak is off: three seeded kills a list, two rounds of init and reset.
 const (
-	soak  = false
-	kills = 3
+	soak   = false
+	kills  = 3
+	rounds = 2
 )

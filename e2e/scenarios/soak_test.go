@@ -4,6 +4,7 @@ package scenarios
 
 // soak is on: every kill that is claimed, and the proof is written.
 const (
-	soak  = true
-	kills = 20
+	soak   = true
+	kills  = 20
+	rounds = 10
 )

@@ -60,7 +60,15 @@ goes on where it was.`,
 	root.SetErr(s.Streams.Err)
 	root.PersistentFlags().StringVarP(&s.Format, "output", "o", "text", "output format: text or json")
 	root.SetFlagErrorFunc(session.FlagError)
+	rootfs := ""
+	root.PersistentFlags().StringVar(&rootfs, "rootfs", "", "directory to take for the machine's root, by chroot; paths of other flags are below it")
+	root.PersistentFlags().IntP("v", "v", 0, "accepted as by kubeadm; the narration is the same at every level")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if rootfs != "" {
+			if err := s.Chroot(rootfs); err != nil {
+				return &exit.UsageError{Err: fmt.Errorf("--rootfs: %w", err)}
+			}
+		}
 		if s.Format != "text" && s.Format != "json" {
 			return &exit.UsageError{Err: fmt.Errorf("output format %q is not text or json", s.Format), Help: "--output=json"}
 		}

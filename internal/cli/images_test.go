@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -76,6 +77,20 @@ func TestFailedPullsAreFindings(t *testing.T) {
 	r.run("init", "--config", "c.yaml", "--ignore-preflight-errors=imagepull").is(t, 0, "[WARNING ImagePull] pull image "+controlPlane[2], "init: done")
 }
 
+// Interrupted while it pulls, init has changed nothing that could be gone on
+// with or rolled back.
+func TestPullingIsInterrupted(t *testing.T) {
+	r := newRig(t)
+	runtime := r.runtime(containerdSocket)
+	ctx, cancel := context.WithCancel(t.Context())
+	runtime.Pulling = func(pull context.Context, _ string) { cancel(); <-pull.Done() }
+	start := r.machine.Snapshot(journals)
+	stopped := r.with(ctx, "init", "--config", "c.yaml").is(t, 130, "interrupted", "pull images")
+	if strings.Contains(stopped.stderr, "rollback") || r.machine.Snapshot(journals) != start || count(runtime) != 0 {
+		t.Errorf("%s\n%s", stopped.stderr, runtime.Snapshot())
+	}
+}
+
 func TestImagePullPolicy(t *testing.T) {
 	policy := func(r *rig, line string) {
 		r.files["c.yaml"] = strings.Replace(initConfig, "{name: cp1}", "{name: cp1, "+line+"}", 1)
@@ -130,7 +145,7 @@ func TestConfigImagesPull(t *testing.T) {
 	if _, failed := images[5].(map[string]any)["error"]; failed {
 		t.Errorf("an image that is there failed: %v", images[5])
 	}
-	r.run("config", "images", "pull", "--feature-gates", "X=y").is(t, 2, `"y" is neither true nor false`)
+	r.run("config", "images", "pull", "--feature-gates", "X=y").is(t, 2, `is not NAME=true`)
 	r.run("config", "images", "pull", "--config", "none.yaml").is(t, 2, "none.yaml")
 	runtime.Down()
 	r.run("config", "images", "pull").is(t, 1, "container runtime does not answer on unix://"+crioSocket, "hint: systemctl status crio")

@@ -166,7 +166,7 @@ func TestJoinByFile(t *testing.T) {
 	w := cp.worker()
 	w.files["/d/cluster.conf"] = file("")
 	w.run("join", "--discovery-file", "/d/cluster.conf").is(t, 2, "no credentials to ask for the kubelet's certificate with: give --tls-bootstrap-token")
-	w.run("join", "--discovery-file", "/none").is(t, 1, "read discovery file: ")
+	w.run("join", "--discovery-file", "/none").is(t, 2, "--discovery-file", "read discovery file: ")
 	w.files["/d/other.conf"] = strings.Replace(file(embedded), "192.0.2.10", "192.0.2.99", 1)
 	w.run("join", "--discovery-file", "/d/other.conf").is(t, 1, "error: reach cluster at 192.0.2.99:6443: API server is not reachable: no route to 192.0.2.99", "hint: ip route get 192.0.2.99")
 }

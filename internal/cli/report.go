@@ -7,9 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
+	"github.com/clusteradm/clusteradm/internal/config"
 	"github.com/clusteradm/clusteradm/internal/engine"
 	"github.com/clusteradm/clusteradm/pki"
 	"github.com/clusteradm/clusteradm/preflight"
@@ -22,6 +24,7 @@ type failure struct {
 	Code     int                 `json:"code"`
 	Hints    []string            `json:"hints,omitempty"`
 	Findings []preflight.Finding `json:"findings,omitempty"` // code 4
+	Errors   config.Errors       `json:"errors,omitempty"`   // of a configuration, code 2
 	Run      string              `json:"run,omitempty"`      // stopped part-way
 	Changed  int                 `json:"changed,omitempty"`
 	Left     int                 `json:"left,omitempty"`
@@ -37,10 +40,14 @@ func report(s *session.Session, err error, code int) {
 	if code != exit.Preflight && errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
 		f.Hints = append(f.Hints, "run it as root: sudo clusteradm …")
 	}
+	errors.As(err, &f.Errors)
 	var stopped *engine.StoppedError
 	if errors.As(err, &stopped) && stopped.Changed > 0 {
 		f.Run, f.Changed, f.Left = stopped.Run, stopped.Changed, stopped.Left
-		f.Hints = append(f.Hints, "run the same command again to go on", "clusteradm rollback   # to take back what was done")
+		f.Hints = append(f.Hints, "run the same command again to go on")
+		if !strings.Contains(stopped.Run, "-reset") { // which has no way back
+			f.Hints = append(f.Hints, "clusteradm rollback   # to take back what was done")
+		}
 	}
 	if s.Format == "json" {
 		_ = json.NewEncoder(s.Streams.Out).Encode(f)

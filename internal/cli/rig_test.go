@@ -58,6 +58,7 @@ type rig struct {
 	store   *kubetest.Store
 	state   string // directory of the runs and the lock
 	files   map[string]string
+	readDir func(path string) ([]fs.DirEntry, error)
 	// containers is the runtime that answers wherever no other was put.
 	containers *critest.Runtime
 	sockets    map[string]string // where those on the machine really listen; "" for containers
@@ -183,7 +184,8 @@ func (r *rig) with(ctx context.Context, args ...string) ran {
 			}
 			return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
 		},
-		Runs: state.Open(filepath.Join(r.state, "runs")), LockPath: filepath.Join(r.state, "lock"),
+		ReadDir: r.readDir,
+		Runs:    state.Open(filepath.Join(r.state, "runs")), LockPath: filepath.Join(r.state, "lock"),
 	}
 	code := cli.Main(ctx, args, s)
 	return ran{code, out.String(), stderr.String()}

@@ -169,9 +169,28 @@ type Node struct {
 	ImagePullPolicy string
 	// ImagePullParallel is false only if imagePullSerial was asked for.
 	ImagePullParallel bool
-	PatchesDir        string
-	IgnorePreflight   []string // names of checks, lower case, or "all"
+	// Patches are laid over what is rendered for this node, in their order.
+	Patches         []Patch
+	IgnorePreflight []string // names of checks, lower case, or "all"
 }
+
+// Patch is one document of a user's patch file.
+type Patch struct {
+	Target string // "kube-apiserver", "kubeletconfiguration"
+	Type   PatchType
+	File   string // where it comes from, for messages
+	JSON   []byte
+}
+
+// PatchType is how a patch is applied.
+type PatchType string
+
+// The types of patches, in the spelling of file names.
+const (
+	PatchStrategic PatchType = "strategic"
+	PatchMerge     PatchType = "merge"
+	PatchJSON      PatchType = "json"
+)
 
 // Taint is a node taint.
 type Taint struct{ Key, Value, Effect string }

@@ -67,6 +67,7 @@ type RuntimeFacts struct {
 	NotReady                  string // why not
 	NetworkReady              bool
 	CgroupDriver              string // empty when it cannot tell
+	SandboxImage              string // empty when it does not tell
 }
 
 // FileFact is what is known of one path.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/clusteradm/clusteradm/internal/config/v1alpha1"
+	"github.com/clusteradm/clusteradm/internal/config/v1beta3"
 	"github.com/clusteradm/clusteradm/internal/config/v1beta4"
 	kubeproxy "k8s.io/kube-proxy/config/v1alpha1"
 	kubelet "k8s.io/kubelet/config/v1beta1"
@@ -17,6 +18,7 @@ type checker struct {
 	docs     map[string]*document // by kind
 	count    int
 	flags    map[string]string // by kind and path
+	moved    map[place]place   // from where a field is now to where an older version has it
 	errs     Errors
 	warnings Errors
 	sockets  []string // of container runtimes, found on the machine
@@ -24,11 +26,17 @@ type checker struct {
 	// unwise in a new one must not keep it from being joined, upgraded or
 	// rescued, so only what could do harm is refused.
 	existing bool
+	// elsewhere says that the configuration is not for this machine: what only
+	// its own machine can tell is not missed.
+	elsewhere bool
+	known     []string // names of checks, see Inputs
+	// allowDeprecated is that of Inputs.
+	allowDeprecated bool
 }
 
-func newChecker(input []byte) *checker {
+func newChecker(input []byte, in Inputs) *checker {
 	docs, errs := split(input)
-	c := &checker{docs: map[string]*document{}, count: len(docs), flags: map[string]string{}, errs: errs}
+	c := &checker{docs: map[string]*document{}, count: len(docs), flags: map[string]string{}, moved: map[place]place{}, errs: errs, sockets: in.CRISockets, known: in.KnownChecks, elsewhere: in.Elsewhere, allowDeprecated: in.AllowDeprecated}
 	for _, doc := range docs {
 		c.docs[doc.kind] = doc
 	}
@@ -50,6 +58,7 @@ type given struct {
 	cluster v1beta4.ClusterConfiguration
 	join    v1beta4.JoinConfiguration
 	reset   v1beta4.ResetConfiguration
+	upgrade v1beta4.UpgradeConfiguration
 	addons  v1alpha1.Addons
 	kubelet kubelet.KubeletConfiguration
 	proxy   kubeproxy.KubeProxyConfiguration
@@ -57,13 +66,19 @@ type given struct {
 
 func (c *checker) decodeAll() *given {
 	out := &given{}
-	c.decode(v1beta4.InitKind, &out.init)
-	c.decode(v1beta4.ClusterKind, &out.cluster)
-	c.decode(v1beta4.JoinKind, &out.join)
+	c.decodeInit(&out.init)
+	c.decodeJoin(&out.join)
+	c.decodeCluster(&out.cluster, &out.init, &out.join)
 	c.decode(v1beta4.ResetKind, &out.reset)
+	c.decode(v1beta4.UpgradeKind, &out.upgrade)
 	c.decode(v1alpha1.AddonsKind, &out.addons)
 	c.decode(kubeletKind, &out.kubelet)
 	c.decode(kubeProxyKind, &out.proxy)
+	for _, kind := range sortedKeys(c.docs) {
+		if c.older(kind) && !c.allowDeprecated {
+			c.at(kind, "apiVersion").warn(v1beta3.APIVersion+" is deprecated", "clusteradm config migrate --old-config old.yaml --new-config new.yaml")
+		}
+	}
 	return out
 }
 
@@ -72,12 +87,7 @@ func (c *checker) needOneOf(kinds ...string) {
 	if c.count == 0 {
 		return
 	}
-	for _, kind := range kinds {
-		if c.docs[kind] != nil {
-			return
-		}
-	}
-	if len(c.errs) == 0 {
+	if !c.given(kinds...) && len(c.errs) == 0 {
 		c.errs = append(c.errs, FieldError{Message: "no document of kind " + strings.Join(kinds, ", ")})
 	}
 }
@@ -96,6 +106,12 @@ func (c *checker) unusedBut(used ...string) []string {
 func (c *checker) fromFlag(kind, path, flag string) { c.flags[kind+" "+path] = flag }
 
 func (c *checker) result() error { return c.errs.orNil() }
+
+// warned are the warnings, in the order of lines.
+func (c *checker) warned() Errors {
+	c.warnings.sort()
+	return c.warnings
+}
 
 // field is one field of a document, or of a document that was not given.
 type field struct {
@@ -123,9 +139,9 @@ func (f field) bad(message, hint string) {
 }
 
 // warn reports a value that is valid but not recommended.
-func (f field) warn(message string) {
+func (f field) warn(message, hint string) {
 	if e, report := f.locate(); report {
-		e.Message = message
+		e.Message, e.Hint = message, hint
 		f.c.warnings = append(f.c.warnings, e)
 	}
 }
@@ -138,6 +154,10 @@ func (f field) locate() (e FieldError, report bool) {
 			e.Flag = flag
 			return e, true
 		}
+	}
+	if old, ok := f.c.moved[place{f.kind, f.path}]; ok {
+		f.kind, f.path = old.kind, old.path
+		e.Kind, e.Path = old.kind, old.path
 	}
 	doc := f.c.docs[f.kind]
 	if doc == nil {

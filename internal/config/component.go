@@ -38,16 +38,18 @@ func (c *checker) kubelet(k *kubelet.KubeletConfiguration, out *cluster.Cluster)
 	k.APIVersion, k.Kind = kubelet.SchemeGroupVersion.String(), kubeletKind
 	root.recommend("staticPodPath", &k.StaticPodPath, cluster.ManifestsDir)
 	root.child("staticPodPath").absolutePath(k.StaticPodPath)
-	if k.ClusterDNS == nil {
-		k.ClusterDNS = []string{out.Networking.DNSServiceIP().String()}
+	if ip := out.Networking.DNSServiceIP(); k.ClusterDNS == nil && ip.IsValid() {
+		k.ClusterDNS = []string{ip.String()}
 	}
 	for i, ip := range k.ClusterDNS {
 		if _, err := netip.ParseAddr(ip); err != nil {
 			root.child("clusterDNS").item(i).bad("is not an IP address", "")
 		}
 	}
+	if k.ClusterDomain != "" { // else it is reported where it comes from
+		root.child("clusterDomain").dnsName(k.ClusterDomain)
+	}
 	root.recommend("clusterDomain", &k.ClusterDomain, out.Networking.DNSDomain)
-	root.child("clusterDomain").dnsName(k.ClusterDomain)
 	root.recommend("authentication.x509.clientCAFile", &k.Authentication.X509.ClientCAFile, out.PKI("ca.crt"))
 	root.recommendBool("authentication.anonymous.enabled", &k.Authentication.Anonymous.Enabled, false)
 	root.recommendBool("authentication.webhook.enabled", &k.Authentication.Webhook.Enabled, true)
@@ -57,10 +59,10 @@ func (c *checker) kubelet(k *kubelet.KubeletConfiguration, out *cluster.Cluster)
 		port := int32(10248)
 		k.HealthzPort = &port
 	} else if *k.HealthzPort != 10248 {
-		root.child("healthzPort").warn("10248 is recommended")
+		root.child("healthzPort").warn("10248 is recommended", "")
 	}
 	if k.ReadOnlyPort != 0 {
-		root.child("readOnlyPort").warn("0 is recommended: the port answers anybody")
+		root.child("readOnlyPort").warn("0 is recommended: the port answers anybody", "")
 	}
 	// The field cannot tell false from absent, so kubeadm sets it always.
 	k.RotateCertificates = true
@@ -95,7 +97,7 @@ func (c *checker) kubeProxy(p *kubeproxy.KubeProxyConfiguration, out *cluster.Cl
 // recommend fills in a value, and warns where the user has another.
 func (f field) recommend(path string, value *string, want string) {
 	if setDefault(value, want); *value != want {
-		field{f.c, f.kind, path}.warn(want + " is recommended")
+		field{f.c, f.kind, path}.warn(want+" is recommended", "")
 	}
 }
 
@@ -103,6 +105,6 @@ func (f field) recommendBool(path string, value **bool, want bool) {
 	if *value == nil {
 		*value = &want
 	} else if **value != want {
-		field{f.c, f.kind, path}.warn(fmt.Sprintf("%t is recommended", want))
+		field{f.c, f.kind, path}.warn(fmt.Sprintf("%t is recommended", want), "")
 	}
 }

@@ -11,6 +11,7 @@ package config
 
 import (
 	"io"
+	"io/fs"
 	"net/netip"
 	"time"
 
@@ -29,8 +30,20 @@ type Inputs struct {
 	CRISockets     []string   // those found on the machine: with several one must be configured, with none it is containerd's
 	Now            time.Time  // tokens with a time of expiry are reckoned from it
 	Rand           io.Reader  // tokens are made from it
-	// ReadFile reads a pod network manifest. Nil refuses all.
+	// ReadFile reads what the documents name: a pod network manifest, patches, a
+	// discovery file. ReadDir lists a directory of patches. Nil refuses all.
 	ReadFile func(path string) ([]byte, error)
+	ReadDir  func(path string) ([]fs.DirEntry, error)
+	// KnownChecks are the names of the preflight checks there are, one that
+	// ends in * for all that begin so. Others that a configuration ignores are
+	// warned about. Nil knows all.
+	KnownChecks []string
+	// Elsewhere says that the configuration is not for this machine: what only
+	// its own machine can tell, such as its name, is neither needed nor filled
+	// in.
+	Elsewhere bool
+	// AllowDeprecated keeps deprecated versions of the API from being warned of.
+	AllowDeprecated bool
 }
 
 // Loaded is what init is asked to do.
@@ -51,6 +64,7 @@ type Join struct {
 	Timeouts       cluster.Timeouts
 	SkipPhases     []string
 	DryRun         bool
+	Warnings       Errors   // valid, but not recommended
 	Unused         []string // kinds that were given and have no meaning for join
 }
 
@@ -71,13 +85,30 @@ type Discovery struct {
 // Load reads the configuration of init. Empty docs are all defaults. The error
 // is an Errors, unless no token could be made.
 func Load(docs []byte, in Inputs) (*Loaded, error) {
-	c := newChecker(docs)
-	c.sockets = in.CRISockets
+	c := newChecker(docs, in)
 	given := c.decodeAll()
-	init, conf, addons := &given.init, &given.cluster, &given.addons
 	c.needOneOf(initKinds()...)
+	in.Overrides.init(c, &given.init, &given.cluster, &given.addons)
+	out, err := c.loadInit(given, in)
+	if err == nil {
+		err = c.result()
+	}
+	if err != nil {
+		return nil, err
+	}
+	out.Unused, out.Warnings = c.unusedBut(initKinds()...), c.warned()
+	return out, nil
+}
 
-	in.Overrides.init(c, init, conf, addons)
+// initKinds are the kinds that have a meaning for init.
+func initKinds() []string {
+	return []string{v1beta4.InitKind, v1beta4.ClusterKind, v1alpha1.AddonsKind, kubeletKind, kubeProxyKind}
+}
+
+// loadInit completes and checks what is given. What it returns is to be used
+// only if nothing was wrong.
+func (c *checker) loadInit(given *given, in Inputs) (*Loaded, error) {
+	init, conf := &given.init, &given.cluster
 	asked := map[string]bool{} // tokens given by their value
 	for _, t := range init.BootstrapTokens {
 		asked[t.Token] = t.Token != ""
@@ -86,21 +117,17 @@ func Load(docs []byte, in Inputs) (*Loaded, error) {
 		return nil, err
 	}
 	defaultCluster(conf, init.LocalAPIEndpoint.BindPort)
-	network := c.podNetwork(addons, conf, in)
+	network := c.podNetwork(&given.addons, conf, in)
 	c.init(init, in.Now)
 	c.cluster(conf)
 	c.placement(init, conf)
 
-	out := &Loaded{Unused: c.unusedBut(initKinds()...), DryRun: init.DryRun}
-	if err := c.result(); err != nil {
-		return nil, err
-	}
-	out.Cluster = toCluster(conf)
+	out := &Loaded{Cluster: toCluster(conf), Node: toNode(init.NodeRegistration, in), DryRun: init.DryRun}
 	out.Cluster.PodNetwork = network
-	out.Node = toNode(init.NodeRegistration, init.Patches, in)
 	out.Node.ControlPlane = true
-	out.Node.Address = netip.MustParseAddr(init.LocalAPIEndpoint.AdvertiseAddress)
+	out.Node.Address, _ = netip.ParseAddr(init.LocalAPIEndpoint.AdvertiseAddress)
 	out.Node.BindPort = int(init.LocalAPIEndpoint.BindPort)
+	out.Node.Patches = c.at(v1beta4.InitKind, "").patches(init.Patches, in)
 	out.Cluster.Tokens = toTokens(init.BootstrapTokens, in.Now)
 	for i, t := range init.BootstrapTokens {
 		out.Cluster.Tokens[i].Generated = !asked[t.Token]
@@ -108,48 +135,42 @@ func Load(docs []byte, in Inputs) (*Loaded, error) {
 	out.Cluster.Timeouts = toTimeouts(init.Timeouts)
 	out.Cluster.SkipPhases = init.SkipPhases
 	out.Cluster.CertificateKey = secret.NewString(init.CertificateKey)
-	if err := c.components(out.Cluster, out.Node, &given.kubelet, &given.proxy); err != nil {
-		return nil, err
-	}
-	out.Warnings = c.warnings
-	return out, c.result()
-}
-
-// initKinds are the kinds that have a meaning for init.
-func initKinds() []string {
-	return []string{v1beta4.InitKind, v1beta4.ClusterKind, v1alpha1.AddonsKind, kubeletKind, kubeProxyKind}
+	return out, c.components(out.Cluster, out.Node, &given.kubelet, &given.proxy)
 }
 
 // LoadJoin reads the configuration of join. Empty docs take all from the
 // overrides.
 func LoadJoin(docs []byte, in Inputs) (*Join, error) {
-	c := newChecker(docs)
-	c.sockets = in.CRISockets
+	c := newChecker(docs, in)
 	join := &c.decodeAll().join
 	c.needOneOf(v1beta4.JoinKind)
-
 	in.Overrides.join(c, join)
-	waits := join.Timeouts != nil && join.Timeouts.Discovery != nil
-	defaultJoin(join, in)
-	c.join(join)
-
-	unused := c.unusedBut(v1beta4.JoinKind)
+	out := c.loadJoin(join, in)
 	if err := c.result(); err != nil {
 		return nil, err
 	}
+	out.Unused, out.Warnings = c.unusedBut(v1beta4.JoinKind), c.warned()
+	return out, nil
+}
+
+func (c *checker) loadJoin(join *v1beta4.JoinConfiguration, in Inputs) *Join {
+	waits := join.Timeouts != nil && join.Timeouts.Discovery != nil
+	defaultJoin(join, in)
+	c.join(join, in)
 	out := &Join{
-		Node: toNode(join.NodeRegistration, join.Patches, in), Discovery: toDiscovery(join.Discovery), CACertPath: join.CACertPath,
-		Timeouts: toTimeouts(join.Timeouts), SkipPhases: join.SkipPhases, DryRun: join.DryRun, Unused: unused,
+		Node: toNode(join.NodeRegistration, in), Discovery: toDiscovery(join.Discovery), CACertPath: join.CACertPath,
+		Timeouts: toTimeouts(join.Timeouts), SkipPhases: join.SkipPhases, DryRun: join.DryRun,
 	}
 	if waits {
 		out.Discovery.Wait = out.Timeouts.Discovery
 	}
 	out.Node.Address, out.Node.BindPort = in.DefaultAddress, defaultBindPort
+	out.Node.Patches = c.at(v1beta4.JoinKind, "").patches(join.Patches, in)
 	if cp := join.ControlPlane; cp != nil {
 		out.Node.ControlPlane = true
-		out.Node.Address = netip.MustParseAddr(cp.LocalAPIEndpoint.AdvertiseAddress)
+		out.Node.Address, _ = netip.ParseAddr(cp.LocalAPIEndpoint.AdvertiseAddress)
 		out.Node.BindPort = int(cp.LocalAPIEndpoint.BindPort)
 		out.CertificateKey = secret.NewString(cp.CertificateKey)
 	}
-	return out, nil
+	return out
 }

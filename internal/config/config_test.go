@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"flag"
+	"io/fs"
 	"net/netip"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
@@ -21,12 +24,30 @@ func inputs() config.Inputs {
 	return config.Inputs{
 		Hostname: "Node-1", DefaultAddress: netip.MustParseAddr("192.0.2.10"),
 		Now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Rand: bytes.NewReader(bytes.Repeat([]byte{1, 27, 255, 8}, 64)),
-		ReadFile: func(path string) ([]byte, error) {
-			if path != "./net.yaml" {
-				return nil, os.ErrNotExist
-			}
-			return []byte("kind: DaemonSet\n"), nil
-		},
+		ReadFile: func(name string) ([]byte, error) { return fs.ReadFile(files(), inFS(name)) },
+		ReadDir:  func(name string) ([]fs.DirEntry, error) { return fs.ReadDir(files(), inFS(name)) },
+	}
+}
+
+func inFS(name string) string { return strings.TrimPrefix(path.Clean(name), "/") }
+
+// files is what documents and flags can name.
+func files() fs.FS {
+	return fstest.MapFS{
+		"net.yaml":                    {Data: []byte("kind: DaemonSet\n")},
+		"x/y.conf":                    {Data: []byte("kind: Config\n")},
+		"many/etcd1+merge.yaml":       {Data: []byte("b: 1\n---\n# no more\n---\nc: 1\n")},
+		"many/etcd0+json.json":        {Data: []byte(`[{"op": "remove", "path": "/x"}]`)},
+		"many/a/etcd.yaml":            {Data: []byte("a: 1\n")},
+		"many/..data/etcd.yaml":       {Data: []byte("a: 1\n")},
+		"odd/empty.yaml":              {},
+		"odd/etcd.yaml":               {},
+		"wrong-type/etcd+jsn.yaml":    {},
+		"wrong-shape/etcd+json.yaml":  {Data: []byte("a: 1\n")},
+		"deep/1/2/3/4/5/6/7/8/9/a":    {},
+		"unreadable/etcd.yaml":        {Mode: fs.ModeSymlink | 0o777, Data: []byte("nowhere")},
+		"etc/patches/etcd.yaml":       {Data: []byte("metadata: {labels: {a: b}}\n")},
+		"q/kube-scheduler+merge.json": {Data: []byte(`{"metadata": {"labels": {"a": "b"}}}`)},
 	}
 }
 
@@ -45,20 +66,20 @@ func load(t *testing.T, docs string, change func(*config.Inputs)) *config.Loaded
 
 func golden(t *testing.T, name string, got []byte) {
 	t.Helper()
-	path := filepath.Join("testdata", name)
+	file := filepath.Join("testdata", name)
 	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		t.Errorf("rewrote %s: look at it and run again without -update", path)
+		t.Errorf("rewrote %s: look at it and run again without -update", file)
 		return
 	}
-	want, err := os.ReadFile(path)
+	want, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs\n--- got\n%s\n--- want\n%s", path, got, want)
+		t.Errorf("%s differs\n--- got\n%s\n--- want\n%s", file, got, want)
 	}
 }
 
@@ -119,7 +140,7 @@ nodeRegistration:
   kubeletExtraArgs: [{name: node-labels, value: "a/b=c"}]
   ignorePreflightErrors: [Swap, NumCPU]
 skipPhases: [addon/kube-proxy]
-patches: {directory: /etc/patches}
+patches: {directory: etc/patches}
 timeouts: {discovery: 10s}
 ---
 ---
@@ -173,7 +194,7 @@ func TestEveryDocument(t *testing.T) {
 	golden(t, "full-kubelet.golden.yaml", got.Cluster.Kubelet.YAML)
 	n := got.Node
 	if n.Name != "cp.example.com" || n.Taints == nil || len(n.Taints) != 0 || n.ImagePullParallel || n.CRISocket != "unix:///run/crio/crio.sock" ||
-		n.PatchesDir != "/etc/patches" || strings.Join(n.IgnorePreflight, " ") != "numcpu swap" || n.BindPort != 7443 {
+		len(n.Patches) != 1 || n.Patches[0].Target != "etcd" || strings.Join(n.IgnorePreflight, " ") != "numcpu swap" || n.BindPort != 7443 {
 		t.Errorf("node = %+v", n)
 	}
 	token := got.Cluster.Tokens[0]
@@ -217,7 +238,7 @@ func TestUnmarshalReadsAnOldKubeadms(t *testing.T) {
 	if err != nil || got.KeyAlgorithm != cluster.RSA2048 || got.Version != "v1.31.4" || got.LeafValidity != 8760*time.Hour {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	for _, bad := range []string{"", "{}", "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n", "apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfiguration\n"} {
+	for _, bad := range []string{"", "{}", "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n", "apiVersion: kubeadm.k8s.io/v1beta2\nkind: ClusterConfiguration\n"} {
 		if _, err := config.UnmarshalClusterConfiguration([]byte(bad)); err == nil {
 			t.Errorf("%q was read", bad)
 		}
@@ -231,11 +252,11 @@ func TestFlagsGoBeforeDocuments(t *testing.T) {
 			NodeName: "Other", CRISocket: "unix:///x.sock", APIServerAdvertiseAddress: "192.0.2.99", APIServerBindPort: 8443, SkipPhases: []string{"preflight"},
 			IgnorePreflightErrors: []string{"Mem"}, Token: "zzzzzz.0123456789abcdef", TokenTTL: &ttl, KubernetesVersion: "1.36.0", ControlPlaneEndpoint: "10.0.0.1",
 			PodNetworkCIDR: "10.9.0.0/16", ServiceCIDR: "10.8.0.0/16", ServiceDNSDomain: "x.y", CertDir: "/p", ImageRepository: "r.io",
-			APIServerCertExtraSANs: []string{"Z"}, PodNetwork: "flannel", DryRun: true, PatchesDir: "/q", FeatureGates: map[string]bool{"NodeLocalCRISocket": true},
+			APIServerCertExtraSANs: []string{"Z"}, PodNetwork: "flannel", DryRun: true, PatchesDir: "./q", FeatureGates: map[string]bool{"NodeLocalCRISocket": true},
 		}
 	})
 	c, n := got.Cluster, got.Node
-	if n.Name != "other" || n.CRISocket != "unix:///x.sock" || n.LocalEndpoint() != "https://192.0.2.99:8443" || n.PatchesDir != "/q" || strings.Join(n.IgnorePreflight, " ") != "mem numcpu swap" {
+	if n.Name != "other" || n.CRISocket != "unix:///x.sock" || n.LocalEndpoint() != "https://192.0.2.99:8443" || len(n.Patches) != 1 || n.Patches[0].Target != "kube-scheduler" || strings.Join(n.IgnorePreflight, " ") != "mem numcpu swap" {
 		t.Errorf("node = %+v", n)
 	}
 	if c.Version != "v1.36.0" || c.ControlPlaneEndpoint != "10.0.0.1:8443" || c.CertificatesDir != "/p" || c.APIServer.CertSANs[0] != "z" || c.PodNetwork.Kind != "flannel" ||

@@ -78,11 +78,11 @@ func toEnvs(envs []v1beta4.EnvVar) []cluster.EnvVar {
 	return out
 }
 
-// toNode leaves the address and the role to the caller.
-func toNode(node v1beta4.NodeRegistrationOptions, patches *v1beta4.Patches, in Inputs) cluster.Node {
+// toNode leaves the address, the role and the patches to the caller.
+func toNode(node v1beta4.NodeRegistrationOptions, in Inputs) cluster.Node {
 	out := cluster.Node{
 		Name: node.Name, Host: cmp.Or(in.Host, node.Name), CRISocket: node.CRISocket, KubeletArgs: toArgs(node.KubeletExtraArgs),
-		ImagePullPolicy: node.ImagePullPolicy, ImagePullParallel: !*node.ImagePullSerial, IgnorePreflight: node.IgnorePreflightErrors,
+		ImagePullPolicy: node.ImagePullPolicy, ImagePullParallel: !*node.ImagePullSerial, IgnorePreflight: checkNames(node.IgnorePreflightErrors),
 	}
 	// Not nil even when empty: nil would be the role's default.
 	if node.Taints != nil {
@@ -91,10 +91,17 @@ func toNode(node v1beta4.NodeRegistrationOptions, patches *v1beta4.Patches, in I
 	for _, t := range node.Taints {
 		out.Taints = append(out.Taints, cluster.Taint{Key: t.Key, Value: t.Value, Effect: string(t.Effect)})
 	}
-	if patches != nil {
-		out.PatchesDir = patches.Directory
-	}
 	return out
+}
+
+// checkNames makes names of checks comparable.
+func checkNames(names []string) []string {
+	var out []string
+	for _, name := range names {
+		out = append(out, strings.ToLower(name))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // toTokens turns times of expiry into lifetimes, the one form a Cluster has.

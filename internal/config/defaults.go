@@ -53,7 +53,7 @@ func defaultInit(init *v1beta4.InitConfiguration, in Inputs) error {
 }
 
 func defaultTokens(init *v1beta4.InitConfiguration, in Inputs) error {
-	if len(init.BootstrapTokens) == 0 {
+	if len(init.BootstrapTokens) == 0 && !in.Elsewhere {
 		init.BootstrapTokens = []v1beta4.BootstrapToken{{Description: defaultTokenDescription}}
 	}
 	for i := range init.BootstrapTokens {
@@ -99,14 +99,12 @@ func defaultJoin(join *v1beta4.JoinConfiguration, in Inputs) {
 }
 
 func defaultNode(node *v1beta4.NodeRegistrationOptions, in Inputs, controlPlane bool) {
-	// The kubelet registers under the name that its flag gives it, whatever else
-	// was said; certificates for another would be of no use.
-	for _, arg := range node.KubeletExtraArgs {
-		if arg.Name == "hostname-override" && arg.Value != "" {
-			node.Name = arg.Value
-		}
+	// The kubelet registers under the name that its flag gives it; certificates
+	// for another would be of no use.
+	setDefault(&node.Name, hostnameOverride(*node))
+	if !in.Elsewhere {
+		setDefault(&node.Name, in.Hostname)
 	}
-	setDefault(&node.Name, in.Hostname)
 	node.Name = strings.ToLower(strings.TrimSpace(node.Name))
 	// Only an absent list takes the default: an empty one asks for no taint.
 	if controlPlane && node.Taints == nil {
@@ -118,16 +116,20 @@ func defaultNode(node *v1beta4.NodeRegistrationOptions, in Inputs, controlPlane 
 	if node.ImagePullSerial == nil {
 		node.ImagePullSerial = new(bool)
 	}
-	node.IgnorePreflightErrors = checkNames(node.IgnorePreflightErrors)
+}
+
+func hostnameOverride(node v1beta4.NodeRegistrationOptions) string {
+	return argValue(node.KubeletExtraArgs, "hostname-override")
 }
 
 // defaultSocket takes the only container runtime's on the machine. Of several
 // none is taken, for validation to say so.
 func defaultSocket(socket *string, in Inputs) {
-	switch len(in.CRISockets) {
-	case 0:
+	switch {
+	case in.Elsewhere:
+	case len(in.CRISockets) == 0:
 		setDefault(socket, defaultCRISocket)
-	case 1:
+	case len(in.CRISockets) == 1:
 		setDefault(socket, in.CRISockets[0])
 	}
 	if strings.HasPrefix(*socket, "/") {
@@ -135,22 +137,12 @@ func defaultSocket(socket *string, in Inputs) {
 	}
 }
 
-// checkNames makes names of checks comparable.
-func checkNames(names []string) []string {
-	var out []string
-	for _, name := range names {
-		out = append(out, strings.ToLower(name))
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
 // defaultEndpoint takes the unspecified address for "choose one", as kubeadm.
 func defaultEndpoint(e *v1beta4.APIEndpoint, in Inputs) {
 	if a, err := netip.ParseAddr(e.AdvertiseAddress); err == nil && a.IsUnspecified() {
 		e.AdvertiseAddress = ""
 	}
-	if in.DefaultAddress.IsValid() {
+	if in.DefaultAddress.IsValid() && !in.Elsewhere {
 		setDefault(&e.AdvertiseAddress, in.DefaultAddress.String())
 	}
 	if e.BindPort == 0 {
@@ -163,9 +155,7 @@ func defaultCluster(conf *v1beta4.ClusterConfiguration, bindPort int32) {
 	// faster. It is written into kubeadm-config, so that kubeadm keeps to it.
 	setDefault(&conf.EncryptionAlgorithm, string(cluster.ECDSAP256))
 	setDefault(&conf.KubernetesVersion, DefaultKubernetesVersion)
-	if conf.KubernetesVersion[0] >= '0' && conf.KubernetesVersion[0] <= '9' {
-		conf.KubernetesVersion = "v" + conf.KubernetesVersion
-	}
+	conf.KubernetesVersion = withV(conf.KubernetesVersion)
 	setDefault(&conf.Networking.ServiceSubnet, defaultServiceSubnet)
 	setDefault(&conf.Networking.DNSDomain, defaultDNSDomain)
 	setDefault(&conf.CertificatesDir, defaultCertificatesDir)
@@ -229,6 +219,14 @@ func NewToken(random io.Reader) (string, error) {
 		}
 	}
 	return string(out[:6]) + "." + string(out[6:]), nil
+}
+
+// withV is a version in the form with which all else is written.
+func withV(version string) string {
+	if version != "" && version[0] >= '0' && version[0] <= '9' {
+		return "v" + version
+	}
+	return version
 }
 
 func setDefault(field *string, value string) {

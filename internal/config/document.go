@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/clusteradm/clusteradm/internal/config/v1alpha1"
+	"github.com/clusteradm/clusteradm/internal/config/v1beta3"
 	"github.com/clusteradm/clusteradm/internal/config/v1beta4"
 	yaml "go.yaml.in/yaml/v3"
 	kubeproxy "k8s.io/kube-proxy/config/v1alpha1"
@@ -27,12 +29,14 @@ type position struct{ line, column int }
 
 // document is one YAML document and where each of its fields stands.
 type document struct {
-	index     int // from 1
-	kind      string
-	root      *yaml.Node
-	positions map[string]position // by field path; "" is the document
-	broken    map[string]bool     // paths whose value could not be decoded
-	errs      Errors
+	index int // from 1
+	kind  string
+	// apiVersion is the one of the kind that is written now, or an older one.
+	apiVersion string
+	root       *yaml.Node
+	positions  map[string]position // by field path; "" is the document
+	broken     map[string]bool     // paths whose value could not be decoded
+	errs       Errors
 }
 
 func (d *document) bad(path string, at position, message, hint string) {
@@ -104,28 +108,38 @@ func (d *document) identify() bool {
 	if !okVersion || !okKind {
 		return false
 	}
-	versions := map[string]string{
+	newest := map[string]string{
 		v1beta4.InitKind: v1beta4.APIVersion, v1beta4.ClusterKind: v1beta4.APIVersion, v1beta4.JoinKind: v1beta4.APIVersion,
 		v1beta4.ResetKind: v1beta4.APIVersion, v1beta4.UpgradeKind: v1beta4.APIVersion,
 		kubeletKind:         kubelet.SchemeGroupVersion.String(),
 		kubeProxyKind:       kubeproxy.SchemeGroupVersion.String(),
 		v1alpha1.AddonsKind: v1alpha1.APIVersion,
 	}
-	want, known := versions[kind]
+	want, known := newest[kind]
 	if !known {
 		d.bad("kind", kindAt, fmt.Sprintf("unknown kind %q", kind), "known are InitConfiguration, ClusterConfiguration, JoinConfiguration, ResetConfiguration, UpgradeConfiguration, KubeletConfiguration, KubeProxyConfiguration and Addons")
 		return false
 	}
-	d.kind = kind
-	if apiVersion != want {
+	d.kind, d.apiVersion = kind, apiVersion
+	older := apiVersion == v1beta3.APIVersion && slices.Contains([]string{v1beta4.InitKind, v1beta4.ClusterKind, v1beta4.JoinKind}, kind)
+	if apiVersion != want && !older {
 		hint := "write apiVersion: " + want
-		if strings.HasPrefix(apiVersion, "kubeadm.k8s.io/v1beta") {
-			hint = "convert the file with: kubeadm config migrate --old-config old.yaml --new-config new.yaml"
+		if release := lastReader(apiVersion); release != "" {
+			hint = "convert the file with a kubeadm of " + release + ": kubeadm config migrate --old-config old.yaml --new-config new.yaml"
 		}
 		d.bad("apiVersion", at, fmt.Sprintf("unknown apiVersion %q, must be %s", apiVersion, want), hint)
 		return false
 	}
 	return true
+}
+
+// lastReader is the release of kubeadm that converts a version of its API that
+// is no longer read.
+func lastReader(apiVersion string) string {
+	return map[string]string{
+		"kubeadm.k8s.io/v1alpha1": "v1.11", "kubeadm.k8s.io/v1alpha2": "v1.12", "kubeadm.k8s.io/v1alpha3": "v1.14",
+		"kubeadm.k8s.io/v1beta1": "v1.15", "kubeadm.k8s.io/v1beta2": "v1.22",
+	}[apiVersion]
 }
 
 // header returns one of the two fields that say what a document is.

@@ -10,13 +10,14 @@ import (
 // FieldError is one thing wrong with what was asked for. It never holds the
 // value of a secret field.
 type FieldError struct {
-	Document     int    // from 1; 0 when the value is in no document
-	Kind         string // of the document, or of the one the field belongs to
-	Path         string // "networking.podSubnet", empty for the document itself
-	Flag         string // "--pod-network-cidr" when the value came from a flag
-	Line, Column int    // in the whole input, from 1; 0 when not known
-	Message      string
-	Hint         string
+	Document int    `json:"document,omitempty"` // from 1; 0 when the value is in no document
+	Kind     string `json:"kind,omitempty"`     // of the document, or of the one the field belongs to
+	Path     string `json:"field,omitempty"`    // "networking.podSubnet", empty for the document itself
+	Flag     string `json:"flag,omitempty"`     // "--pod-network-cidr" when the value came from a flag
+	Line     int    `json:"line,omitempty"`     // in the whole input, from 1; 0 when not known
+	Column   int    `json:"column,omitempty"`
+	Message  string `json:"message"`
+	Hint     string `json:"hint,omitempty"`
 }
 
 func (e FieldError) Error() string {
@@ -79,8 +80,12 @@ func (e Errors) orNil() error {
 	if len(e) == 0 {
 		return nil
 	}
+	e.sort()
+	return e
+}
+
+func (e Errors) sort() {
 	slices.SortStableFunc(e, func(a, b FieldError) int {
 		return cmp.Or(cmp.Compare(a.Document, b.Document), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
-	return e
 }

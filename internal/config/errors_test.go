@@ -34,7 +34,7 @@ func TestErrors(t *testing.T) {
 		"kind no string":     {"apiVersion: a/b\nkind: 3\n", "2:7 kind: is a number, must be a string"},
 		"unknown kind":       {"apiVersion: a/b\nkind: Pod\n", `2:7 kind: unknown kind "Pod"`},
 		"unknown version":    {"apiVersion: a/b\nkind: InitConfiguration\n", `1:13 apiVersion: unknown apiVersion "a/b"`},
-		"v1beta3":            {"apiVersion: kubeadm.k8s.io/v1beta3\nkind: InitConfiguration\n", "1:13 apiVersion: unknown apiVersion"},
+		"v1beta2":            {"apiVersion: kubeadm.k8s.io/v1beta2\nkind: InitConfiguration\n", "1:13 apiVersion: unknown apiVersion"},
 		"kind twice":         {initDoc + "---\n" + initDoc, "4:1 : a second document of this kind; the first is document 1"},
 		"only join":          {joinDoc + discovered, "0:0 : no document of kind InitConfiguration"},
 		"unknown field":      {clusterDoc + "networking:\n  podSubnets: x\n", "4:3 networking.podSubnets: unknown field"},
@@ -106,7 +106,7 @@ func TestErrors(t *testing.T) {
 		"pull policy":   {initDoc + "nodeRegistration: {imagePullPolicy: Often}\n", "3:37 nodeRegistration.imagePullPolicy: "},
 		"kubelet arg":   {initDoc + "nodeRegistration: {kubeletExtraArgs: [{name: a, value: 'x y'}]}\n", "3:56 nodeRegistration.kubeletExtraArgs[0].value: has blanks"},
 		"node label":    {initDoc + "nodeRegistration: {kubeletExtraArgs: [{name: node-labels, value: 'a=b,c=d/e'}]}\n", `3:66 nodeRegistration.kubeletExtraArgs[0].value: "d/e" is not a label value`},
-		"ignore":        {initDoc + "nodeRegistration: {ignorePreflightErrors: [ALL, swap]}\n", "3:43 nodeRegistration.ignorePreflightErrors: names single checks"},
+		"ignore":        {initDoc + "nodeRegistration: {ignorePreflightErrors: [ALL, swap]}\n", "3:44 nodeRegistration.ignorePreflightErrors[0]: names single checks"},
 		"phase":         {initDoc + "skipPhases: [../x]\n", "3:14 skipPhases[0]: "},
 		"timeout":       {initDoc + "timeouts: {tlsBootstrap: 0s}\n", "3:26 timeouts.tlsBootstrap: must be"},
 		"key":           {initDoc + "certificateKey: abcd\n", "3:17 certificateKey: is not a certificate key"},
@@ -222,7 +222,7 @@ func TestJoin(t *testing.T) {
 func TestHostnameOverrideNamesTheNode(t *testing.T) {
 	in := inputs()
 	in.Overrides = config.Overrides{DiscoveryFile: "/x/y.conf", TLSBootstrapToken: "abcdef.0123456789abcdef"}
-	got, err := config.LoadJoin([]byte(joinDoc+"nodeRegistration:\n  name: other\n  kubeletExtraArgs: [{name: v, value: '2'}, {name: hostname-override, value: Rack7.example.com}]\n"), in)
+	got, err := config.LoadJoin([]byte(joinDoc+"nodeRegistration:\n  kubeletExtraArgs: [{name: v, value: '2'}, {name: hostname-override, value: Rack7.example.com}]\n"), in)
 	if err != nil || got.Node.Name != "rack7.example.com" {
 		t.Errorf("node = %+v, %v", got, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/clusteradm/clusteradm/internal/config"
@@ -47,4 +48,41 @@ func checkError(t *testing.T, err error) {
 	if err != nil && (!errors.As(err, &fields) || len(fields) == 0) {
 		t.Fatalf("%T %v", err, err)
 	}
+}
+
+// Whatever comes in, there is an error whose places are in the input, or a file
+// that is valid, means the same to init, and stays as it is when migrated again.
+func FuzzMigrate(f *testing.F) {
+	for _, seed := range []string{full, oldInit + "nodeRegistration: {kubeletExtraArgs: {a.b: x, v: '1'}, taints: []}\n", oldCluster + "apiServer: {timeoutForControlPlane: 9m}\netcd: {local: {extraArgs: {}}}\n---\n" + initDoc,
+		oldJoin + discovered + "---\n" + oldCluster, upgradeDoc + "apply: {patches: {directory: /x}}\n", resetDoc, kubeletDoc + "a: &b [1]\nc: *b\n", addonsDoc + "# a comment\npodNetwork: {kind: flannel} # another\n"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, docs []byte) {
+		first, _, err := config.Migrate(docs, elsewhere())
+		checkError(t, err)
+		var fields config.Errors
+		if errors.As(err, &fields) {
+			for _, one := range fields {
+				if one.Line < 0 || one.Line > lines(docs) || one.Message == "" {
+					t.Fatalf("%+v is not in\n%s", one, docs)
+				}
+			}
+			return
+		}
+		second, _, err := config.Migrate(first, elsewhere())
+		if err != nil || !bytes.Equal(first, second) {
+			t.Fatalf("%v\n%s\n%s", err, first, second)
+		}
+	})
+}
+
+// lines is at least the number of lines, in any of YAML's line breaks.
+func lines(docs []byte) int {
+	n := 2
+	for _, r := range string(docs) {
+		if strings.ContainsRune("\n\r\u0085\u2028\u2029", r) {
+			n++
+		}
+	}
+	return n
 }

@@ -157,10 +157,10 @@ func (o Overrides) reset(c *checker, reset *v1beta4.ResetConfiguration) {
 }
 
 func (o Overrides) ignore(s setter, field *[]string, path string) {
-	if len(o.IgnorePreflightErrors) > 0 {
-		*field = append(slices.Clone(*field), o.IgnorePreflightErrors...)
-		s.c.fromFlag(s.kind, path, "--ignore-preflight-errors")
+	for i := range o.IgnorePreflightErrors {
+		s.c.fromFlag(s.kind, index(path, len(*field)+i), "--ignore-preflight-errors")
 	}
+	*field = append(slices.Clone(*field), o.IgnorePreflightErrors...)
 }
 
 func (o Overrides) node(s setter, node *v1beta4.NodeRegistrationOptions, patches **v1beta4.Patches, skip *[]string) {

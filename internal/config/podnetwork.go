@@ -54,7 +54,7 @@ func (f field) manifest(path string, in Inputs) []byte {
 	}
 	data, err := in.ReadFile(path)
 	if err != nil {
-		f.bad("read manifest: "+err.Error(), "")
+		f.unreadable("read manifest", err)
 		return nil
 	}
 	if len(data) == 0 {

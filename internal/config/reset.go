@@ -17,41 +17,43 @@ type Reset struct {
 	SkipPhases                 []string
 	UnmountFlags               []string // in umount2's spelling
 	Timeouts                   cluster.Timeouts
+	Warnings                   Errors
 	Unused                     []string // kinds that were given and have no meaning for reset
 }
 
 // LoadReset reads the configuration of reset. Empty docs are all defaults.
 func LoadReset(docs []byte, in Inputs) (*Reset, error) {
-	c := newChecker(docs)
-	c.sockets = in.CRISockets
+	c := newChecker(docs, in)
 	reset := &c.decodeAll().reset
 	c.needOneOf(v1beta4.ResetKind)
-
 	in.Overrides.reset(c, reset)
-	defaultReset(reset, in)
-	c.reset(reset)
+	c.loadReset(reset, in)
 	if err := c.result(); err != nil {
 		return nil, err
 	}
 	return &Reset{
 		CleanupTmpDir: reset.CleanupTmpDir, CertificatesDir: reset.CertificatesDir, CRISocket: reset.CRISocket,
-		DryRun: reset.DryRun, Force: reset.Force, IgnorePreflight: reset.IgnorePreflightErrors, SkipPhases: reset.SkipPhases,
-		UnmountFlags: reset.UnmountFlags, Timeouts: toTimeouts(reset.Timeouts), Unused: c.unusedBut(v1beta4.ResetKind),
+		DryRun: reset.DryRun, Force: reset.Force, IgnorePreflight: checkNames(reset.IgnorePreflightErrors), SkipPhases: reset.SkipPhases,
+		UnmountFlags: reset.UnmountFlags, Timeouts: toTimeouts(reset.Timeouts), Warnings: c.warned(), Unused: c.unusedBut(v1beta4.ResetKind),
 	}, nil
+}
+
+func (c *checker) loadReset(reset *v1beta4.ResetConfiguration, in Inputs) {
+	defaultReset(reset, in)
+	c.reset(reset)
 }
 
 func defaultReset(reset *v1beta4.ResetConfiguration, in Inputs) {
 	setDefault(&reset.CertificatesDir, defaultCertificatesDir)
 	reset.CertificatesDir = trimSlash(reset.CertificatesDir)
 	defaultSocket(&reset.CRISocket, in)
-	reset.IgnorePreflightErrors = checkNames(reset.IgnorePreflightErrors)
 	reset.Timeouts = defaultTimeouts(reset.Timeouts)
 }
 
 func (c *checker) reset(reset *v1beta4.ResetConfiguration) {
 	root := c.at(v1beta4.ResetKind, "")
 	root.child("certificatesDir").ownDirectory(reset.CertificatesDir)
-	root.child("criSocket").socket(reset.CRISocket)
+	root.child("criSocket").runtime(reset.CRISocket)
 	root.child("ignorePreflightErrors").ignored(reset.IgnorePreflightErrors)
 	root.child("skipPhases").phases(reset.SkipPhases)
 	root.child("unmountFlags").unmountFlags(reset.UnmountFlags)

@@ -64,7 +64,7 @@ func TestResetErrors(t *testing.T) {
 		"not a reset":   {initDoc, "0:0 : no document of kind ResetConfiguration"},
 		"unknown field": {resetDoc + "forced: true\n", "3:1 forced: unknown field"},
 		"values": {resetDoc + "certificatesDir: /\ncriSocket: tcp://x\nignorePreflightErrors: [all, swap]\nskipPhases: [A]\ntimeouts: {etcdAPICall: 0s}\n",
-			"3:18 certificatesDir: is the root directory\n4:12 criSocket: \"tcp://x\" is not a socket\n5:24 ignorePreflightErrors: names single checks\n6:14 skipPhases[0]: \n7:25 timeouts.etcdAPICall: must be"},
+			"3:18 certificatesDir: is the root directory\n4:12 criSocket: \"tcp://x\" is not a socket\n5:25 ignorePreflightErrors[0]: names single checks\n6:14 skipPhases[0]: \n7:25 timeouts.etcdAPICall: must be"},
 		"unmount flags":    {resetDoc + "unmountFlags: [MNT_FORCED]\n", `3:16 unmountFlags[0]: "MNT_FORCED" is not known`},
 		"flags that clash": {resetDoc + "unmountFlags: [MNT_EXPIRE, MNT_DETACH]\n", "3:15 unmountFlags: MNT_EXPIRE goes with neither"},
 	} {

@@ -4,11 +4,8 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	kubeproxy "k8s.io/kube-proxy/config/v1alpha1"
-	kubelet "k8s.io/kubelet/config/v1beta1"
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
-	"github.com/clusteradm/clusteradm/internal/config/v1alpha1"
 	"github.com/clusteradm/clusteradm/internal/config/v1beta4"
 )
 
@@ -25,13 +22,8 @@ type TokenOverrides struct {
 // LoadTokens reads the bootstrap tokens of an init configuration and nothing
 // else of it, so it needs no machine. Without any there is one, made up.
 func LoadTokens(docs []byte, in Inputs, o TokenOverrides) ([]cluster.Token, error) {
-	c := newChecker(docs)
-	init := &v1beta4.InitConfiguration{}
-	c.decode(v1beta4.InitKind, init)
-	c.decode(v1beta4.ClusterKind, &v1beta4.ClusterConfiguration{})
-	c.decode(v1alpha1.AddonsKind, &v1alpha1.Addons{})
-	c.decode(kubeletKind, &kubelet.KubeletConfiguration{})
-	c.decode(kubeProxyKind, &kubeproxy.KubeProxyConfiguration{})
+	c := newChecker(docs, in)
+	init := &c.decodeAll().init
 	c.needOneOf(v1beta4.InitKind)
 	o.apply(c, init)
 	if err := defaultTokens(init, in); err != nil {

@@ -48,10 +48,10 @@ func MarshalClusterConfiguration(c *cluster.Cluster) ([]byte, error) {
 // clusteradm or by kubeadm. Component configurations, tokens, the certificate
 // key and the pod network are not in it. The error is an Errors.
 func UnmarshalClusterConfiguration(data []byte) (*cluster.Cluster, error) {
-	c := newChecker(data)
+	c := newChecker(data, Inputs{})
 	c.existing = true
 	conf := &v1beta4.ClusterConfiguration{}
-	c.decode(v1beta4.ClusterKind, conf)
+	c.decodeCluster(conf, &v1beta4.InitConfiguration{}, &v1beta4.JoinConfiguration{})
 	if c.docs[v1beta4.ClusterKind] == nil && len(c.errs) == 0 {
 		c.errs = append(c.errs, FieldError{Message: "no document of kind " + v1beta4.ClusterKind})
 	}

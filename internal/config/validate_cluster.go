@@ -41,17 +41,21 @@ func (c *checker) cluster(conf *v1beta4.ClusterConfiguration) {
 // newer control plane is a matter of preflight.
 func (f field) supported(value string) {
 	newest, _ := parseVersion(DefaultKubernetesVersion)
-	got, ok := parseVersion(value)
-	switch {
-	case !ok:
-		f.bad(strconv.Quote(value)+" is not a Kubernetes version", "write an exact version such as "+DefaultKubernetesVersion+"; labels such as stable-1 would need a server to look them up")
-	case !f.c.existing && got < newest-1:
+	if got, ok := f.version(value); ok && !f.c.existing && got < newest-1 {
 		f.bad(value+" is too old", fmt.Sprintf("the oldest supported is v1.%d.0", (newest-1)&0xffff))
 	}
 }
 
+func (f field) version(value string) (minor int, ok bool) {
+	minor, ok = parseVersion(value)
+	if !ok {
+		f.bad(strconv.Quote(value)+" is not a Kubernetes version", "write an exact version such as "+DefaultKubernetesVersion+"; labels such as stable-1 would need a server to look them up")
+	}
+	return minor, ok
+}
+
 func (f field) featureGates(gates map[string]bool) {
-	known := []string{"NodeLocalCRISocket", "PublicKeysECDSA", "RootlessControlPlane"}
+	known := knownGates()
 	for _, name := range sortedKeys(gates) {
 		at := f.child("featureGates").child(name)
 		if !slices.Contains(known, name) {
@@ -63,11 +67,20 @@ func (f field) featureGates(gates map[string]bool) {
 		if name == "RootlessControlPlane" && gates[name] {
 			at.bad("is not supported", "leave it out")
 		}
+		if name == "PublicKeysECDSA" && !f.c.existing {
+			at.warn("is deprecated", "use encryptionAlgorithm: ECDSA-P256")
+		}
 	}
 }
 
 func (f field) validity(leaf, ca time.Duration) {
 	at := f.child("certificateValidityPeriod")
+	if leaf > defaultLeafValidity {
+		at.warn("is more than the recommended "+defaultLeafValidity.String(), "")
+	}
+	if ca > defaultCAValidity {
+		f.child("caCertificateValidityPeriod").warn("is more than the recommended "+defaultCAValidity.String(), "")
+	}
 	if leaf <= 0 {
 		at.bad("must be more than zero", "")
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -42,6 +43,9 @@ func (f field) networking(conf *v1beta4.ClusterConfiguration) {
 			podField.nodeMask(p, conf.ControllerManager.ExtraArgs)
 		}
 	}
+	if len(pods) > 0 && len(services) > 0 && !slices.ContainsFunc(pods, func(p netip.Prefix) bool { return p.Addr().Is4() == services[0].Addr().Is4() }) {
+		podField.warn(fmt.Sprintf("has no range of the family of the service subnet %s", services[0]), "pods reach the API server at its first address")
+	}
 	for _, p := range pods {
 		for _, s := range services {
 			if p.Overlaps(s) {
@@ -64,6 +68,9 @@ func (f field) subnets(value string, minBits int) []netip.Prefix {
 	for _, p := range prefixes {
 		if p.Addr().BitLen()-p.Bits() < minBits {
 			f.bad(p.String()+" is too small", fmt.Sprintf("its prefix is at most /%d", p.Addr().BitLen()-minBits))
+		}
+		if p.Overlaps(netip.MustParsePrefix("fec0::/10")) {
+			f.warn(p.String()+" has site-local addresses, which are deprecated by RFC 3879", "")
 		}
 		if p != p.Masked() && !f.c.existing {
 			f.bad(p.String()+" has bits set behind its prefix", "write "+p.Masked().String())

@@ -21,13 +21,14 @@ func (c *checker) init(init *v1beta4.InitConfiguration, now time.Time) {
 	root.node(init.NodeRegistration)
 	root.child("localAPIEndpoint").endpoint(init.LocalAPIEndpoint)
 	root.child("certificateKey").certificateKey(init.CertificateKey)
-	root.common(init.SkipPhases, init.Patches, init.Timeouts)
+	root.child("skipPhases").phases(init.SkipPhases)
+	root.child("timeouts").timeouts(init.Timeouts)
 }
 
-func (c *checker) join(join *v1beta4.JoinConfiguration) {
+func (c *checker) join(join *v1beta4.JoinConfiguration, in Inputs) {
 	root := c.at(v1beta4.JoinKind, "")
 	root.node(join.NodeRegistration)
-	root.child("discovery").discovery(join.Discovery)
+	root.child("discovery").discovery(join.Discovery, in)
 	if f := root.child("caCertPath"); !strings.HasSuffix(join.CACertPath, ".crt") {
 		f.bad(strconv.Quote(join.CACertPath)+" does not end in .crt", "")
 	} else {
@@ -37,15 +38,8 @@ func (c *checker) join(join *v1beta4.JoinConfiguration) {
 		root.child("controlPlane").child("localAPIEndpoint").endpoint(cp.LocalAPIEndpoint)
 		root.child("controlPlane").child("certificateKey").certificateKey(cp.CertificateKey)
 	}
-	root.common(join.SkipPhases, join.Patches, join.Timeouts)
-}
-
-func (f field) common(skip []string, patches *v1beta4.Patches, t *v1beta4.Timeouts) {
-	f.child("skipPhases").phases(skip)
-	if patches != nil && hasControl(patches.Directory) {
-		f.child("patches").child("directory").bad("has control characters", "")
-	}
-	f.child("timeouts").timeouts(t)
+	root.child("skipPhases").phases(join.SkipPhases)
+	root.child("timeouts").timeouts(join.Timeouts)
 }
 
 func (f field) phases(skip []string) {
@@ -117,12 +111,13 @@ func (f field) bootstrapToken(t v1beta4.BootstrapToken, now time.Time) {
 
 func (f field) node(node v1beta4.NodeRegistrationOptions) {
 	f = f.child("nodeRegistration")
-	if name := f.child("name"); name.required(node.Name, "the hostname is not known; give the name with --node-name") {
+	if name := f.child("name"); !f.c.leftToMachine(node.Name) && name.required(node.Name, "the hostname is not known; give the name with --node-name") {
 		name.dnsName(node.Name)
 	}
-	f.child("criSocket").socket(node.CRISocket)
-	f.child("imagePullPolicy").oneOf(node.ImagePullPolicy, string(corev1.PullAlways), string(corev1.PullIfNotPresent), string(corev1.PullNever))
+	f.child("criSocket").runtime(node.CRISocket)
+	f.child("imagePullPolicy").pullPolicy(node.ImagePullPolicy)
 	f.child("kubeletExtraArgs").kubeletArgs(node.KubeletExtraArgs)
+	f.child("kubeletExtraArgs").hostnameOverride(node)
 	f.child("ignorePreflightErrors").ignored(node.IgnorePreflightErrors)
 	seen := map[string]bool{}
 	for i, taint := range node.Taints {
@@ -137,9 +132,47 @@ func (f field) node(node v1beta4.NodeRegistrationOptions) {
 	}
 }
 
+// ignored warns of names that stand for nothing: what they were to ignore will
+// not be ignored.
 func (f field) ignored(names []string) {
-	if len(names) > 1 && slices.Contains(names, "all") {
-		f.bad("names single checks beside all", "")
+	for i, name := range names {
+		lower := strings.ToLower(name)
+		if lower == "all" {
+			if len(checkNames(names)) > 1 {
+				f.item(i).bad("names single checks beside all", "leave the single checks out, or all")
+			}
+			continue
+		}
+		if f.c.known != nil && !slices.ContainsFunc(f.c.known, func(known string) bool { return standsFor(strings.ToLower(known), lower) }) {
+			f.item(i).warn("no check is called "+strconv.Quote(name), "clusteradm help preflight-checks")
+		}
+	}
+}
+
+func standsFor(known, name string) bool {
+	if prefix, all := strings.CutSuffix(known, "*"); all {
+		return strings.HasPrefix(name, prefix)
+	}
+	return known == name
+}
+
+// leftToMachine tells whether an absent value will come from a machine that
+// this is not.
+func (c *checker) leftToMachine(value string) bool { return value == "" && c.elsewhere }
+
+// hostnameOverride would have the kubelet register a Node that nothing else
+// waits for.
+func (f field) hostnameOverride(node v1beta4.NodeRegistrationOptions) {
+	for i, arg := range node.KubeletExtraArgs {
+		if arg.Name == "hostname-override" && strings.ToLower(strings.TrimSpace(arg.Value)) != node.Name {
+			f.item(i).child("value").bad("hostname-override differs from the node's name "+strconv.Quote(node.Name), "leave it out: nodeRegistration.name, or --node-name, is passed on to the kubelet")
+		}
+	}
+}
+
+func (f field) runtime(socket string) {
+	if !f.c.leftToMachine(socket) {
+		f.socket(socket)
 	}
 }
 
@@ -159,6 +192,7 @@ func (f field) endpoint(e v1beta4.APIEndpoint) {
 	a := f.child("advertiseAddress")
 	addr, err := netip.ParseAddr(e.AdvertiseAddress)
 	switch {
+	case f.c.leftToMachine(e.AdvertiseAddress):
 	case e.AdvertiseAddress == "":
 		a.bad("is required", "the machine's address is not known; give it with --apiserver-advertise-address")
 	case err != nil || addr.Zone() != "" || addr.Is4In6():
@@ -168,7 +202,7 @@ func (f field) endpoint(e v1beta4.APIEndpoint) {
 	}
 }
 
-func (f field) discovery(d v1beta4.Discovery) {
+func (f field) discovery(d v1beta4.Discovery, in Inputs) {
 	switch {
 	case d.BootstrapToken == nil && d.File == nil:
 		f.bad("bootstrapToken or file is required", "give the endpoint, --token and --discovery-token-ca-cert-hash, or --discovery-file")
@@ -195,11 +229,11 @@ func (f field) discovery(d v1beta4.Discovery) {
 		f.child("tlsBootstrapToken").token(t)
 	}
 	if d.File != nil {
-		f.child("file").child("kubeConfigPath").pathOrURL(d.File.KubeConfigPath)
+		f.child("file").child("kubeConfigPath").pathOrURL(d.File.KubeConfigPath, in)
 	}
 }
 
-func (f field) pathOrURL(value string) {
+func (f field) pathOrURL(value string, in Inputs) {
 	u, err := url.Parse(value)
 	switch {
 	case value == "":
@@ -208,5 +242,9 @@ func (f field) pathOrURL(value string) {
 		f.bad("is neither a path nor a URL", "")
 	case u.Scheme != "" && (u.Scheme != "https" || u.Host == ""):
 		f.bad("is a URL that is not https", "")
+	case u.Scheme == "" && in.ReadFile != nil:
+		if _, err := in.ReadFile(value); err != nil {
+			f.unreadable("read discovery file", err)
+		}
 	}
 }

@@ -24,6 +24,9 @@ type Info struct {
 	// CgroupDriver is "systemd" or "cgroupfs"; empty when the runtime has no
 	// RuntimeConfig call, which kubelets of 1.37 need.
 	CgroupDriver string
+	// SandboxImage is what it starts pods with; empty when it does not tell,
+	// as containerd since 2.0.
+	SandboxImage string
 }
 
 // Sandbox is one pod's sandbox.

@@ -128,7 +128,7 @@ func TestWhatTheServerKeepsForItselfIsNoChange(t *testing.T) {
 
 func TestToken(t *testing.T) {
 	mine, other := bootstrap("abcdef", canary, false), bootstrap("fedcba", "other", false)
-	mineOrAny := bootstrap("abcdef", canary, true)
+	mineOrAny, signs := bootstrap("abcdef", canary, true), with(mine, "usage-bootstrap-authentication", "")
 	for name, c := range map[string]struct {
 		there effect.Token
 		want  effect.Token
@@ -145,6 +145,8 @@ func TestToken(t *testing.T) {
 		"another one, not for signing":    {with(other, "usage-bootstrap-signing", "false"), mineOrAny, plan.Create},
 		"another one, not for logging in": {with(other, "usage-bootstrap-authentication", ""), mineOrAny, plan.Create},
 		"a malformed one":                 {with(other, "expiration", "tomorrow"), mineOrAny, plan.Create},
+		"asked for signing only, there":   {signs, signs, plan.None},
+		"asked for signing only, absent":  {other, signs, plan.Create},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

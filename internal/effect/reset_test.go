@@ -97,6 +97,8 @@ func resetRows() map[string]row {
 		"tree, only names":    {effect: named, before: files("a", "b", ".a.clusteradm-0123456789abcdef")},
 		"tree, other names":   {effect: named, before: files("c", ".b"), so: true},
 		"tree, others' mount": {effect: named, before: both(files("a"), mounted(path+"/c"))},
+		"tree, only if empty": {effect: effect.Tree{Host: "n1", Path: path, Names: []string{}}, before: mkdir(path, host.Attr{Mode: 0o700})},
+		"tree, not empty":     {effect: effect.Tree{Host: "n1", Path: path, Names: []string{}}, before: files("a"), so: true},
 		"tree, stays":         {effect: stays, before: files("a")},
 		"tree, stays, empty":  {effect: stays, before: mkdir(path, host.Attr{Mode: 0o700}), so: true},
 

@@ -2,8 +2,8 @@ package effect
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -12,9 +12,10 @@ import (
 	"github.com/clusteradm/clusteradm/internal/token"
 )
 
-// Token is a bootstrap token that can be used to join. With Any, one of the
+// Token is a bootstrap token. With Any, one of the
 // cluster's own that is still alive and has both usages does as well, so a
-// repeated init makes no second one. Without Any it is the very token: another
+// repeated init makes no second one. Without Any it is the very token, with the
+// usages that were asked for, which may be fewer than joining takes: another
 // secret under the same ID does not do.
 type Token struct {
 	ID     string
@@ -44,14 +45,15 @@ func (t Token) Observe(ctx context.Context, v plan.View) (plan.Observed, error) 
 	var o tokenObserved
 	for _, found := range tokens {
 		o.there = o.there || found.ID == t.ID
-		o.serves = o.serves || found.Joins(t.Now) && (t.Any || t.is(found))
+		o.serves = o.serves || t.is(found) || t.Any && found.Joins(t.Now)
 	}
 	return o, nil
 }
 
 func (t Token) is(found token.Token) bool {
-	wanted, _, _ := unstructured.NestedString(t.Secret.Object, "data", "token-secret")
-	return found.ID == t.ID && base64.StdEncoding.EncodeToString([]byte(found.Secret.Reveal())) == wanted
+	wanted, ok := token.FromSecret(t.Secret)
+	missing := slices.ContainsFunc(wanted.Usages, func(u string) bool { return !slices.Contains(found.Usages, u) })
+	return ok && found.Alive(t.Now) && found.ID == wanted.ID && found.Secret.Reveal() == wanted.Secret.Reveal() && !missing
 }
 
 // Diff implements plan.Effect.
@@ -63,7 +65,7 @@ func (t Token) Diff(observed plan.Observed) plan.Change {
 	case o.serves:
 		return plan.Change{}
 	case o.there:
-		return plan.Change{Verb: plan.Update, Summary: "bootstrap token " + t.ID + ": expired, not for joining, or with another secret"}
+		return plan.Change{Verb: plan.Update, Summary: "bootstrap token " + t.ID + ": expired, without a usage, or with another secret"}
 	}
 	return plan.Change{Verb: plan.Create, Summary: "bootstrap token " + t.ID}
 }

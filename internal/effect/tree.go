@@ -20,7 +20,8 @@ type Tree struct {
 	Host string
 	Path string
 	// Names are what goes in the directory, and the directory only if nothing
-	// else is in it; nil is everything. One that ends with * begins names.
+	// else is in it; nil is everything, and an empty list leaves only an empty
+	// directory to go. One that ends with * begins names.
 	Names []string
 	// Stays keeps the directory itself.
 	Stays bool

@@ -53,7 +53,10 @@ type StoppedError struct {
 	Step    string
 	Changed int // steps that changed something, the failing one too if it did
 	Left    int // steps not reached, the failing one included
-	Err     error
+	// Failed are the steps that failed: several, if they are done at once or all
+	// tried.
+	Failed []*StepError
+	Err    error
 }
 
 func (e *StoppedError) Error() string { return fmt.Sprintf("%s: %v", e.Step, e.Err) }
@@ -113,7 +116,7 @@ func (e *Engine) Apply(ctx context.Context, p *plan.Plan) (Result, error) {
 		if errors.As(err, &failed) {
 			step = failed.Step
 		}
-		err = &StoppedError{Run: result.Run, Step: step, Changed: r.changed, Left: r.total - r.passed, Err: err}
+		err = &StoppedError{Run: result.Run, Step: step, Changed: r.changed, Left: r.total - r.passed, Failed: r.failed, Err: err}
 		finished.Error = err.Error()
 	}
 	e.emit(finished)
@@ -144,24 +147,3 @@ type StepError struct {
 
 func (e *StepError) Error() string { return e.Err.Error() }
 func (e *StepError) Unwrap() error { return e.Err }
-
-// Failures are the steps that failed; of those that are done at once, or all
-// tried, there may be several.
-func (e *StoppedError) Failures() []*StepError {
-	var found []*StepError
-	var walk func(error)
-	walk = func(err error) {
-		switch e := err.(type) {
-		case *StepError:
-			found = append(found, e)
-		case interface{ Unwrap() error }:
-			walk(e.Unwrap())
-		case interface{ Unwrap() []error }:
-			for _, inner := range e.Unwrap() {
-				walk(inner)
-			}
-		}
-	}
-	walk(e.Err)
-	return found
-}

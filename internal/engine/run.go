@@ -28,6 +28,7 @@ type run struct {
 	total   int
 	passed  int
 	changed int
+	failed  []*StepError
 }
 
 // phases runs the groups. Neighbours of one mode are run as one sequence, so
@@ -166,7 +167,11 @@ type due struct {
 func (r *run) steps(ctx context.Context, steps []plan.PlannedStep) error {
 	fail := func(s plan.PlannedStep, err error) error {
 		r.emit(event.Event{Kind: event.StepFinished, Phase: s.Phase, Step: s.ID, Host: s.Host, Error: err.Error()})
-		return &StepError{Step: s.ID, Err: err}
+		failed := &StepError{Step: s.ID, Err: err}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.failed = append(r.failed, failed)
+		return failed
 	}
 	var todo []due
 	for _, s := range steps {

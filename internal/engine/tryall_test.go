@@ -47,7 +47,7 @@ func TestTryAll(t *testing.T) {
 					t.Errorf("it took %s, want %s", took, c.took)
 				}
 				failed := map[string]string{}
-				for _, f := range e.Failures() {
+				for _, f := range e.Failed {
 					failed[f.Step] = f.Error()
 				}
 				if len(failed) != 3 || failed["one/0"] != "boom 0" || failed["one/4"] != "boom 4" || failed["one/8"] != "boom 8" {

@@ -1,6 +1,6 @@
 // Package etcd is what clusteradm asks of an etcd cluster and does to it:
-// small interfaces in values of its own. internal/etcd/client is the real one
-// and the only importer of clientv3; etcdtest is the fake.
+// small interfaces in values of its own. internal/etcd/client is the real one,
+// etcdtest is the fake.
 package etcd
 
 import (

@@ -23,6 +23,7 @@ import (
 
 // managed are the paths whose presence matters to planning and preflight.
 var managed = []string{
+	cluster.KubernetesDir,
 	cluster.AdminConf, cluster.SuperAdminConf, cluster.KubeletConf, cluster.BootstrapKubeletConf,
 	cluster.ControllerConf, cluster.SchedulerConf, "/etc/kubernetes/pki/ca.crt", cluster.KubeletConfig, cluster.KubeletFlagsEnv, cluster.KubeletInstance,
 }

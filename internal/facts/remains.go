@@ -37,6 +37,9 @@ func Remains(ctx context.Context, h host.Reader) (cluster.Remains, error) {
 	}
 	found := map[string][]byte{}
 	for _, p := range slices.Concat(managed, manifests, []string{cluster.KubeletClientPEM}) {
+		if p == cluster.KubernetesDir {
+			continue
+		}
 		data, err := read(p)
 		if err != nil {
 			return r, err

@@ -31,6 +31,7 @@ func Runtime(ctx context.Context, h host.Reader, r cri.Reader, socket string) (c
 	f.Answers = true
 	f.Name, f.Version, f.APIVersion = info.Name, info.Version, info.APIVersion
 	f.Ready, f.NotReady, f.NetworkReady, f.CgroupDriver = info.Ready, info.NotReady, info.NetworkReady, info.CgroupDriver
+	f.SandboxImage = info.SandboxImage
 	return f, nil
 }
 

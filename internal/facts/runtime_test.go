@@ -19,7 +19,7 @@ const containerd = "/var/run/containerd/containerd.sock"
 // unready has all that a runtime may say.
 func unready() *critest.Runtime {
 	r := critest.New()
-	r.About = cri.Info{Name: "cri-o", Version: "1.36.1", APIVersion: "v1", NotReady: "no storage", NetworkReady: true, CgroupDriver: "cgroupfs"}
+	r.About = cri.Info{Name: "cri-o", Version: "1.36.1", APIVersion: "v1", NotReady: "no storage", NetworkReady: true, CgroupDriver: "cgroupfs", SandboxImage: "r/pause:1"}
 	return r
 }
 
@@ -36,7 +36,7 @@ func TestRuntime(t *testing.T) {
 		want    cluster.RuntimeFacts
 	}{
 		"answers": {unready(), cluster.RuntimeFacts{Socket: socket, Sockets: found, Answers: true, Name: "cri-o", Version: "1.36.1",
-			APIVersion: "v1", NotReady: "no storage", NetworkReady: true, CgroupDriver: "cgroupfs"}},
+			APIVersion: "v1", NotReady: "no storage", NetworkReady: true, CgroupDriver: "cgroupfs", SandboxImage: "r/pause:1"}},
 		"does not":       {down, cluster.RuntimeFacts{Socket: socket, Sockets: found, Error: cri.ErrUnavailable.Error()}},
 		"does, and says": {hinting{down}, cluster.RuntimeFacts{Socket: socket, Sockets: found, Error: "gone", Hint: "systemctl status containerd"}},
 	} {

@@ -35,9 +35,11 @@ func (t Token) Whole() secret.String { return secret.NewString(t.ID + "." + t.Se
 
 // Joins reports whether a node can join with it at the given time.
 func (t Token) Joins(now time.Time) bool {
-	return (t.Expires.IsZero() || now.Before(t.Expires)) &&
-		slices.Contains(t.Usages, "authentication") && slices.Contains(t.Usages, "signing")
+	return t.Alive(now) && slices.Contains(t.Usages, "authentication") && slices.Contains(t.Usages, "signing")
 }
+
+// Alive reports whether it has not expired.
+func (t Token) Alive(now time.Time) bool { return t.Expires.IsZero() || now.Before(t.Expires) }
 
 // Longest is the token that joins nodes for the longest time from now on.
 func Longest(tokens []Token, now time.Time) (Token, bool) {
@@ -76,7 +78,7 @@ func List(ctx context.Context, r kube.Reader) ([]Token, error) {
 	}
 	var tokens []Token
 	for i := range secrets {
-		if t, ok := fromSecret(&secrets[i]); ok {
+		if t, ok := FromSecret(&secrets[i]); ok {
 			tokens = append(tokens, t)
 		}
 	}
@@ -84,7 +86,8 @@ func List(ctx context.Context, r kube.Reader) ([]Token, error) {
 	return tokens, nil
 }
 
-func fromSecret(s *unstructured.Unstructured) (Token, bool) {
+// FromSecret reads a token from its Secret; false if it is not well-formed.
+func FromSecret(s *unstructured.Unstructured) (Token, bool) {
 	if kind, _, _ := unstructured.NestedString(s.Object, "type"); kind != SecretType {
 		return Token{}, false
 	}

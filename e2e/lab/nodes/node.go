@@ -236,6 +236,29 @@ func (n *Node) Reboot(ctx context.Context) error {
 	return n.Start(ctx)
 }
 
+// Renew ends the node and starts it again as it was at first: a new disk, no
+// trace of what ran on it. Nodes of one lab are renewed one after another.
+func (n *Node) Renew(ctx context.Context) error {
+	if err := n.Kill(ctx); err != nil {
+		return err
+	}
+	if err := unmount(n.Root()); err != nil {
+		return fmt.Errorf("renew %s: %w", n.Name(), err)
+	}
+	for _, dir := range []string{filepath.Join(n.dir(), "upper"), filepath.Join(n.dir(), "work"), n.containerd()} {
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("renew %s: %w", n.Name(), err)
+		}
+	}
+	if err := n.prepare(ctx); err != nil {
+		return err
+	}
+	if err := n.Start(ctx); err != nil {
+		return err
+	}
+	return n.lab.writeKnownHosts()
+}
+
 // WriteFile writes a file of the running node.
 func (n *Node) WriteFile(ctx context.Context, path string, content []byte, mode os.FileMode) error {
 	return n.put(ctx, strings.NewReader(string(content)), path, mode)

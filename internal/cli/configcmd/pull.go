@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strconv"
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
@@ -22,8 +21,7 @@ import (
 // pullOptions are the parsed flags of `config images pull`.
 type pullOptions struct {
 	config.Overrides
-	file  string
-	gates map[string]string
+	file string
 }
 
 func pull(s *session.Session) *cobra.Command {
@@ -46,23 +44,13 @@ that cannot be pulled are told together.`,
 	f := cmd.Flags()
 	f.StringVar(&o.file, "config", "", "path of the configuration file")
 	f.StringVar(&o.CRISocket, "cri-socket", "", "socket of the container runtime")
-	f.StringToStringVar(&o.gates, "feature-gates", nil, "features to switch on or off, name=true or name=false")
+	f.Var((*config.Gates)(&o.FeatureGates), "feature-gates", config.GatesUsage)
 	f.StringVar(&o.ImageRepository, "image-repository", "", "registry of the control plane's images (default registry.k8s.io)")
 	f.StringVar(&o.KubernetesVersion, "kubernetes-version", "", "version of Kubernetes (default "+config.DefaultKubernetesVersion+")")
 	return cmd
 }
 
 func (o *pullOptions) run(ctx context.Context, s *session.Session) error {
-	for name, text := range o.gates {
-		on, err := strconv.ParseBool(text)
-		if err != nil {
-			return &exit.UsageError{Err: fmt.Errorf("feature gate %s: %q is neither true nor false", name, text)}
-		}
-		if o.FeatureGates == nil {
-			o.FeatureGates = map[string]bool{}
-		}
-		o.FeatureGates[name] = on
-	}
 	docs, err := s.Documents(o.file)
 	if err != nil {
 		return &exit.UsageError{Err: err}

@@ -25,6 +25,7 @@ type options struct {
 	fix            bool
 	tokenTTL       time.Duration
 	skipTokenPrint bool
+	uploadCerts    bool
 }
 
 // New returns the command.
@@ -69,14 +70,17 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.IntVar(&o.APIServerBindPort, "apiserver-bind-port", 0, "port of the API server (default 6443)")
 	f.StringSliceVar(&o.APIServerCertExtraSANs, "apiserver-cert-extra-sans", nil, "further names and addresses in the API server's certificate")
 	f.StringVar(&o.CertDir, "cert-dir", "", "directory of certificates and keys (default /etc/kubernetes/pki)")
+	f.StringVar(&o.CertificateKey, "certificate-key", "", "key to encrypt uploaded certificates with; seen in the process list, so better in the configuration file")
 	f.StringVar(&o.ControlPlaneEndpoint, "control-plane-endpoint", "", "stable address of the control plane, host or host:port")
 	f.StringVar(&o.CRISocket, "cri-socket", "", "socket of the container runtime")
 	f.BoolVar(&o.DryRun, "dry-run", false, "say what would be changed and change nothing")
+	f.Var((*config.Gates)(&o.FeatureGates), "feature-gates", config.GatesUsage)
 	f.BoolVar(&o.fix, "fix", false, "first load kernel modules, set sysctls and switch swap off where that is needed; clusteradm reset takes it back")
 	f.StringSliceVar(&o.IgnorePreflightErrors, "ignore-preflight-errors", nil, "checks whose errors are shown as warnings; all for every one")
 	f.StringVar(&o.ImageRepository, "image-repository", "", "registry of the control plane's images (default registry.k8s.io)")
 	f.StringVar(&o.KubernetesVersion, "kubernetes-version", "", "version of Kubernetes (default "+config.DefaultKubernetesVersion+")")
 	f.StringVar(&o.NodeName, "node-name", "", "name of the Node (default: the host name)")
+	f.StringVar(&o.PatchesDir, "patches", "", "directory of patches, target[suffix][+strategic|merge|json].yaml")
 	f.StringVar(&o.PodNetwork, "pod-network", "", "flannel, none or the path of a manifest (default none)")
 	f.StringVar(&o.PodNetworkCIDR, "pod-network-cidr", "", "addresses of pods")
 	f.StringVar(&o.ServiceCIDR, "service-cidr", "", "addresses of services (default 10.96.0.0/12)")
@@ -84,7 +88,16 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.StringSliceVar(&o.SkipPhases, "skip-phases", nil, "phases to leave out")
 	f.BoolVar(&o.skipTokenPrint, "skip-token-print", false, "do not print the join command, which holds the token")
 	f.StringVar(&o.Token, "token", "", "bootstrap token to make; seen in the process list, so better in the configuration file")
+	f.BoolVar(&o.uploadCerts, "upload-certs", false, "upload the certificates that further control planes share (not supported yet)")
 	f.DurationVar(&o.tokenTTL, "token-ttl", 24*time.Hour, "how long the bootstrap token lives; 0 for ever")
+}
+
+// refuse says what kubeadm does and this does not do yet, before anything.
+func (o *options) refuse() error {
+	if o.uploadCerts {
+		return &exit.UsageError{Err: errors.New("--upload-certs is not supported yet: further control planes cannot join, and workers do not need it")}
+	}
+	return nil
 }
 
 func (o *options) complete(cmd *cobra.Command) *options {
@@ -95,6 +108,9 @@ func (o *options) complete(cmd *cobra.Command) *options {
 }
 
 func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase, whole bool) error {
+	if err := o.refuse(); err != nil {
+		return err
+	}
 	docs, err := s.Documents(o.file)
 	if err != nil {
 		return &exit.UsageError{Err: err}
@@ -102,9 +118,6 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 	loaded, err := config.Load(docs, s.Inputs(ctx, o.Overrides))
 	if err != nil {
 		return err
-	}
-	if loaded.Node.PatchesDir != "" {
-		return &exit.UsageError{Err: errors.New("patches are not supported yet")}
 	}
 	release, err := s.Lock("init", loaded.DryRun)
 	if err != nil {
@@ -121,6 +134,9 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 		return err
 	}
 	in := prepared.input
+	if err := phases.CheckPatches(in, some, skip); err != nil {
+		return &exit.UsageError{Err: err}
+	}
 	if prepared.has("preflight") {
 		if err := s.Preflight(prepared.checks(s, o.fix && loaded.DryRun)); err != nil {
 			return err

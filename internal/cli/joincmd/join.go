@@ -82,6 +82,11 @@ func bind(s *session.Session, o *options, cmd *cobra.Command, some []plan.Phase,
 func (o *options) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.file, "config", "", "path of the configuration file")
+	const ofControlPlane = "of a further control plane, which is not supported yet: "
+	f.StringVar(&o.APIServerAdvertiseAddress, "apiserver-advertise-address", "", ofControlPlane+"address its API server is reached at")
+	f.IntVar(&o.APIServerBindPort, "apiserver-bind-port", 0, ofControlPlane+"port of its API server")
+	f.StringVar(&o.CertificateKey, "certificate-key", "", ofControlPlane+"key of the uploaded certificates")
+	f.BoolVar(&o.ControlPlane, "control-plane", false, "join as a further control plane (not supported yet)")
 	f.StringVar(&o.CRISocket, "cri-socket", "", "socket of the container runtime")
 	f.StringVar(&o.DiscoveryFile, "discovery-file", "", "path or https URL of a kubeconfig that says where the cluster is and what to trust")
 	f.StringVar(&o.DiscoveryToken, "discovery-token", "", "token to find the cluster with; - for stdin")
@@ -91,6 +96,7 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.BoolVar(&o.fix, "fix", false, "first load kernel modules, set sysctls and switch swap off where that is needed; clusteradm reset takes it back")
 	f.StringSliceVar(&o.IgnorePreflightErrors, "ignore-preflight-errors", nil, "checks whose errors are shown as warnings; all for every one")
 	f.StringVar(&o.NodeName, "node-name", "", "name of the Node (default: the host name)")
+	f.StringVar(&o.PatchesDir, "patches", "", "directory of patches, target[suffix][+strategic|merge|json].yaml")
 	f.StringSliceVar(&o.SkipPhases, "skip-phases", nil, "phases to leave out")
 	f.StringVar(&o.TLSBootstrapToken, "tls-bootstrap-token", "", "token to ask for the kubelet's certificate with; - for stdin")
 	f.StringVar(&o.Token, "token", "", "token for both discovery and the kubelet's certificate; - for stdin")
@@ -108,8 +114,6 @@ func (o *options) load(ctx context.Context, s *session.Session) (*config.Join, e
 		return nil, err
 	case join.Node.ControlPlane:
 		return nil, &exit.UsageError{Err: errors.New("joining as a control plane is not supported yet")}
-	case join.Node.PatchesDir != "":
-		return nil, &exit.UsageError{Err: errors.New("patches are not supported yet")}
 	}
 	return join, nil
 }
@@ -124,7 +128,7 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 		return err
 	}
 	defer release()
-	s.Warn(nil, join.Unused)
+	s.Warn(join.Warnings, join.Unused)
 	skip, err := list(s).Skipped(join.SkipPhases, some)
 	if err != nil {
 		return err
@@ -135,6 +139,9 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 		return err
 	}
 	in, client := prepared.input, prepared.client
+	if err := phases.CheckPatches(in, some, skip); err != nil {
+		return &exit.UsageError{Err: err}
+	}
 	if checks {
 		if err := s.Preflight(prepared.checks(s, o.fix && join.DryRun)); err != nil {
 			return err

@@ -110,7 +110,8 @@ func (p *prepared) askEtcd(ctx context.Context, s *session.Session, e *cluster.L
 func (p *prepared) left(ctx context.Context, s *session.Session) ([]string, error) {
 	dirs := []string{cluster.KubernetesDir, cluster.ManifestsDir, p.input.Reset.CertificatesDir, p.input.Reset.CertificatesDir + "/etcd",
 		cluster.KubeletDir, "/etc/cni/net.d", "/var/lib/etcd"}
-	if e := p.input.Reset.Remains.Etcd; e != nil {
+	e := p.input.Reset.Remains.Etcd
+	if e != nil {
 		dirs = append(dirs, e.DataDir)
 	}
 	slices.Sort(dirs)
@@ -122,7 +123,9 @@ func (p *prepared) left(ctx context.Context, s *session.Session) ([]string, erro
 			continue // it is not there any more
 		}
 		for _, entry := range entries {
-			if path := dir + "/" + entry.Name; !slices.Contains(dirs, path) {
+			path := dir + "/" + entry.Name
+			kept := e != nil && p.input.Reset.KeepEtcdData && path == e.DataDir+"/member"
+			if !kept && !slices.Contains(dirs, path) {
 				left = append(left, path)
 			}
 		}

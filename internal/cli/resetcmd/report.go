@@ -19,6 +19,9 @@ type result struct {
 	// Left is what is there of others, Kept what --fix did and others changed.
 	Left []string `json:"left,omitempty"`
 	Kept []string `json:"kept,omitempty"`
+	// EtcdData is where etcd's data stay, since the phase that removes the
+	// member was not part of the run.
+	EtcdData string `json:"etcdData,omitempty"`
 }
 
 func (p *prepared) report(ctx context.Context, s *session.Session, r engine.Result) error {
@@ -27,6 +30,9 @@ func (p *prepared) report(ctx context.Context, s *session.Session, r engine.Resu
 		return err
 	}
 	out := result{Kind: "result", Run: r.Run, Changed: r.Changed, Left: left, Kept: phases.Kept(p.input)}
+	if e := p.input.Reset.Remains.Etcd; e != nil && e.HasData && p.input.Reset.KeepEtcdData {
+		out.EtcdData = e.DataDir
+	}
 	if !p.ended() {
 		out.Node = p.input.Reset.Remains.NodeName
 	}
@@ -47,6 +53,9 @@ func (p *prepared) report(ctx context.Context, s *session.Session, r engine.Resu
 	}
 	for _, kept := range out.Kept {
 		fmt.Fprintln(w, "Left as it is:", kept)
+	}
+	if out.EtcdData != "" {
+		fmt.Fprintf(w, "\nThe data of etcd stay in %s: remove-etcd-member was not carried out.\n", out.EtcdData)
 	}
 	if r.Changed == 0 {
 		return nil

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -47,11 +48,11 @@ func (s *Session) PullImages(ctx context.Context, in plan.Input, phase plan.Phas
 	e.Sink, e.Begin = sink, nil
 	_, err = e.Apply(ctx, p)
 	if cause := ctx.Err(); cause != nil {
-		return nil, err
+		return nil, fmt.Errorf("pull images: %w", cause) // nothing to go on with, nothing to roll back
 	}
 	failed := map[string]error{}
 	if stopped := (*engine.StoppedError)(nil); errors.As(err, &stopped) {
-		for _, f := range stopped.Failures() {
+		for _, f := range stopped.Failed {
 			failed[f.Step] = f.Err
 		}
 	}

@@ -16,6 +16,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/config"
 	"github.com/clusteradm/clusteradm/internal/engine"
@@ -51,6 +53,10 @@ type Session struct {
 	Now      func() time.Time
 	Rand     io.Reader
 	ReadFile func(path string) ([]byte, error)
+	ReadDir  func(path string) ([]fs.DirEntry, error)
+	// Chroot makes a directory the root of this process and of the programs
+	// that it runs.
+	Chroot   func(path string) error
 	Runs     state.Store
 	LockPath string
 }
@@ -71,16 +77,23 @@ func System(streams ui.Streams) *Session {
 	return &Session{
 		Streams: streams, Format: "text", Build: build,
 		Machine: local.New(hostname, local.Options{}), Hostname: hostname, Address: defaultAddress, Environ: os.Environ(),
-		Now: time.Now, Rand: rand.Reader, ReadFile: os.ReadFile,
+		Now: time.Now, Rand: rand.Reader, ReadFile: os.ReadFile, ReadDir: os.ReadDir, Chroot: chroot,
 		Runs: state.Open(state.Dir), LockPath: state.LockFile,
 	}
+}
+
+func chroot(path string) error {
+	if err := unix.Chroot(path); err != nil {
+		return &fs.PathError{Op: "chroot", Path: path, Err: err}
+	}
+	return os.Chdir("/")
 }
 
 // Inputs are what a configuration depends on besides its documents.
 func (s *Session) Inputs(ctx context.Context, o config.Overrides) config.Inputs {
 	in := config.Inputs{
 		Overrides: o, Host: s.Hostname, Hostname: s.Hostname,
-		Now: s.Now(), Rand: s.Rand, ReadFile: s.ReadFile,
+		Now: s.Now(), Rand: s.Rand, ReadFile: s.ReadFile, ReadDir: s.ReadDir,
 	}
 	in.CRISockets = facts.Sockets(ctx, s.Machine)
 	// Without a default route the address must be configured; validation says so.

@@ -83,6 +83,63 @@ type ResetConfiguration struct {
 	Timeouts              *Timeouts `json:"timeouts,omitempty"`
 }
 
+// UpgradeConfiguration is what each of upgrade's commands does. What is a
+// pointer has a default that is not the zero value, or is told apart from it.
+type UpgradeConfiguration struct {
+	metav1.TypeMeta `json:",inline"`
+	Apply           UpgradeApply `json:"apply,omitempty"`
+	Diff            UpgradeDiff  `json:"diff,omitempty"`
+	Node            UpgradeNode  `json:"node,omitempty"`
+	Plan            UpgradePlan  `json:"plan,omitempty"`
+	Timeouts        *Timeouts    `json:"timeouts,omitempty"`
+}
+
+// UpgradeApply is of upgrade apply, on the first control-plane node.
+type UpgradeApply struct {
+	KubernetesVersion         string   `json:"kubernetesVersion,omitempty"`
+	AllowExperimentalUpgrades *bool    `json:"allowExperimentalUpgrades,omitempty"`
+	AllowRCUpgrades           *bool    `json:"allowRCUpgrades,omitempty"`
+	CertificateRenewal        *bool    `json:"certificateRenewal,omitempty"`
+	DryRun                    *bool    `json:"dryRun,omitempty"`
+	EtcdUpgrade               *bool    `json:"etcdUpgrade,omitempty"`
+	ForceUpgrade              *bool    `json:"forceUpgrade,omitempty"`
+	IgnorePreflightErrors     []string `json:"ignorePreflightErrors,omitempty"`
+	Patches                   *Patches `json:"patches,omitempty"`
+	PrintConfig               *bool    `json:"printConfig,omitempty"`
+	SkipPhases                []string `json:"skipPhases,omitempty"`
+	ImagePullPolicy           string   `json:"imagePullPolicy,omitempty"`
+	ImagePullSerial           *bool    `json:"imagePullSerial,omitempty"`
+}
+
+// UpgradeDiff is of upgrade diff.
+type UpgradeDiff struct {
+	KubernetesVersion string `json:"kubernetesVersion,omitempty"`
+	ContextLines      int    `json:"contextLines,omitempty"`
+}
+
+// UpgradeNode is of upgrade node, on every other node.
+type UpgradeNode struct {
+	CertificateRenewal    *bool    `json:"certificateRenewal,omitempty"`
+	DryRun                *bool    `json:"dryRun,omitempty"`
+	EtcdUpgrade           *bool    `json:"etcdUpgrade,omitempty"`
+	IgnorePreflightErrors []string `json:"ignorePreflightErrors,omitempty"`
+	SkipPhases            []string `json:"skipPhases,omitempty"`
+	Patches               *Patches `json:"patches,omitempty"`
+	ImagePullPolicy       string   `json:"imagePullPolicy,omitempty"`
+	ImagePullSerial       *bool    `json:"imagePullSerial,omitempty"`
+}
+
+// UpgradePlan is of upgrade plan.
+type UpgradePlan struct {
+	KubernetesVersion         string   `json:"kubernetesVersion,omitempty"`
+	AllowExperimentalUpgrades *bool    `json:"allowExperimentalUpgrades,omitempty"`
+	AllowRCUpgrades           *bool    `json:"allowRCUpgrades,omitempty"`
+	DryRun                    *bool    `json:"dryRun,omitempty"`
+	EtcdUpgrade               *bool    `json:"etcdUpgrade,omitempty"`
+	IgnorePreflightErrors     []string `json:"ignorePreflightErrors,omitempty"`
+	PrintConfig               *bool    `json:"printConfig,omitempty"`
+}
+
 // BootstrapToken is one token that init creates.
 type BootstrapToken struct {
 	Token       string           `json:"token"`

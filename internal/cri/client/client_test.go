@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/clusteradm/clusteradm/internal/cri"
 	"github.com/clusteradm/clusteradm/internal/cri/client"
 	"github.com/clusteradm/clusteradm/internal/cri/criserver"
@@ -129,12 +132,34 @@ func TestPullEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// What a registry answered is no sign that the runtime is not there.
+func TestARegistryFails(t *testing.T) {
+	for _, code := range []codes.Code{codes.Unavailable, codes.DeadlineExceeded, codes.NotFound, codes.Unknown} {
+		c := connect(t, criserver.Serve(t, &criserver.Server{Runtime: critest.New(), Registry: status.Error(code, "registry r.example.com: 503")}))
+		err := c.PullImage(t.Context(), "r.example.com/a:1")
+		if err == nil || errors.Is(err, cri.ErrUnavailable) || !strings.Contains(err.Error(), "pull image r.example.com/a:1: ") || !strings.Contains(err.Error(), "503") {
+			t.Errorf("%s: %v", code, err)
+		}
+	}
+}
+
 func TestNoV1(t *testing.T) {
 	socket := criserver.Serve(t, &criserver.Server{Runtime: critest.New(), NoV1: true})
 	c := connect(t, socket)
 	_, err := c.Info(t.Context())
 	unavailable(t, err, "grep disabled_plugins /etc/containerd/config.toml", socket, "CRI v1")
 	critest.RunUnavailable(t, c)
+}
+
+func TestSandboxImage(t *testing.T) {
+	for config, want := range map[string]string{
+		"": "", "{": "", "null": "", `{"sandboxImage":7}`: "", `{"snapshotter":"overlayfs"}`: "",
+		`{"sandboxImage":"registry.k8s.io/pause:3.9","containerd":{}}`: "registry.k8s.io/pause:3.9",
+	} {
+		if got := client.SandboxImage(config); got != want {
+			t.Errorf("%s says %q, want %q", config, got, want)
+		}
+	}
 }
 
 func TestNoSocket(t *testing.T) {

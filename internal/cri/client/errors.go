@@ -43,7 +43,7 @@ func (c *Client) typed(ctx context.Context, what string, within time.Duration, e
 	switch answer.Code() {
 	case codes.DeadlineExceeded:
 		if within == 0 { // the caller's own deadline, which the other side may see first
-			return fmt.Errorf("%s: %w", what, context.DeadlineExceeded)
+			return fmt.Errorf("%s: %w: %s", what, context.DeadlineExceeded, answer.Message())
 		}
 		gone.Reason = fmt.Sprintf("%s: no answer within %s", what, within)
 		gone.Err = context.DeadlineExceeded

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -34,7 +35,7 @@ func (c *Client) Info(ctx context.Context) (cri.Info, error) {
 			return err
 		})
 		g.Go(func() (err error) {
-			state, err = r.Status(ctx, &runtime.StatusRequest{})
+			state, err = r.Status(ctx, &runtime.StatusRequest{Verbose: true})
 			return err
 		})
 		g.Go(func() (err error) {
@@ -46,7 +47,8 @@ func (c *Client) Info(ctx context.Context) (cri.Info, error) {
 	if err != nil {
 		return cri.Info{}, err
 	}
-	info := cri.Info{Name: version.GetRuntimeName(), Version: version.GetRuntimeVersion(), APIVersion: version.GetRuntimeApiVersion(), CgroupDriver: driver}
+	info := cri.Info{Name: version.GetRuntimeName(), Version: version.GetRuntimeVersion(), APIVersion: version.GetRuntimeApiVersion(), CgroupDriver: driver,
+		SandboxImage: SandboxImage(state.GetInfo()["config"])}
 	for _, condition := range state.GetStatus().GetConditions() {
 		switch condition.GetType() {
 		case runtime.RuntimeReady:
@@ -58,6 +60,18 @@ func (c *Client) Info(ctx context.Context) (cri.Info, error) {
 		}
 	}
 	return info, nil
+}
+
+// SandboxImage is what the configuration that a runtime tells of itself, in
+// JSON, says of its sandboxes' image; empty when it says nothing.
+func SandboxImage(config string) string {
+	var said struct {
+		SandboxImage string `json:"sandboxImage"`
+	}
+	if json.Unmarshal([]byte(config), &said) != nil {
+		return ""
+	}
+	return said.SandboxImage
 }
 
 // cgroupDriver is empty for a runtime from before the call that tells it.

@@ -2,6 +2,8 @@ package client
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"google.golang.org/grpc"
@@ -13,6 +15,20 @@ import (
 // PullImage implements cri.Writer. How long a pull may take nobody knows: it
 // ends with its context.
 func (c *Client) PullImage(ctx context.Context, ref string) error {
+	err := c.pull(ctx, ref)
+	var unavailable *UnavailableError
+	if !errors.As(err, &unavailable) {
+		return err
+	}
+	// Runtimes hand on what a registry answered, such as that it is overloaded,
+	// in the same words in which they are not there themselves.
+	if _, err := c.Info(ctx); err != nil {
+		return unavailable
+	}
+	return fmt.Errorf("pull image %s: %s", ref, unavailable.Reason)
+}
+
+func (c *Client) pull(ctx context.Context, ref string) error {
 	return c.call(ctx, "pull image "+ref, 0, func(ctx context.Context, conn *grpc.ClientConn) error {
 		_, err := runtime.NewImageServiceClient(conn).PullImage(ctx, &runtime.PullImageRequest{Image: &runtime.ImageSpec{Image: ref}})
 		return err

@@ -5,6 +5,7 @@ package criserver
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"path/filepath"
@@ -31,6 +32,8 @@ type Server struct {
 	NoV1 bool
 	// Silent is one that takes calls and does not answer.
 	Silent bool
+	// Registry is what becomes of every pull, if it is an error: a status.
+	Registry error
 
 	done chan struct{}
 }
@@ -88,7 +91,8 @@ func (s *service) Version(ctx context.Context, _ *runtime.VersionRequest) (*runt
 
 func (s *service) Status(ctx context.Context, _ *runtime.StatusRequest) (*runtime.StatusResponse, error) {
 	about, err := s.Runtime.Info(ctx)
-	return &runtime.StatusResponse{Status: &runtime.RuntimeStatus{Conditions: []*runtime.RuntimeCondition{
+	config, _ := json.Marshal(map[string]any{"sandboxImage": about.SandboxImage, "containerd": map[string]any{"snapshotter": "overlayfs"}})
+	return &runtime.StatusResponse{Info: map[string]string{"config": string(config)}, Status: &runtime.RuntimeStatus{Conditions: []*runtime.RuntimeCondition{
 		{Type: runtime.RuntimeReady, Status: about.Ready, Message: about.NotReady},
 		{Type: runtime.NetworkReady, Status: about.NetworkReady},
 		{Type: "ContainerdHasNoDeprecationWarnings", Status: false},
@@ -200,5 +204,8 @@ func (s *images) ImageStatus(ctx context.Context, r *runtime.ImageStatusRequest)
 
 func (s *images) PullImage(ctx context.Context, r *runtime.PullImageRequest) (*runtime.PullImageResponse, error) {
 	ref := r.GetImage().GetImage()
+	if s.Registry != nil {
+		return nil, s.Registry
+	}
 	return &runtime.PullImageResponse{ImageRef: ref}, s.answer(s.Runtime.PullImage(ctx, ref))
 }

@@ -32,7 +32,7 @@ func RunConformance(t *testing.T, client func(t *testing.T, r *Runtime) cri.Clie
 	run("info", func(t *testing.T, r *Runtime, c cri.Client) {
 		for _, about := range []cri.Info{
 			{Name: "containerd", Version: "v2.4.2", APIVersion: "v1", Ready: true, NetworkReady: true, CgroupDriver: "systemd"},
-			{Name: "cri-o", Version: "1.36.1", APIVersion: "v1", Ready: true, CgroupDriver: "cgroupfs"},
+			{Name: "cri-o", Version: "1.36.1", APIVersion: "v1", Ready: true, CgroupDriver: "cgroupfs", SandboxImage: "registry.k8s.io/pause:3.10"},
 			{Name: "docker", Version: "29.7.2", APIVersion: "v1", NotReady: "docker: not yet", CgroupDriver: "systemd"},
 		} {
 			r.About = about

@@ -24,6 +24,9 @@ type Runtime struct {
 	containers map[string]cri.Container
 	// Pullable are the images that a pull finds; nil finds all.
 	Pullable map[string]bool
+	// Pulling, when set, is called before a pull, without a lock held: a network
+	// takes its time.
+	Pulling func(ctx context.Context, ref string)
 	// Restarted, when set, is called after a container was stopped, without a
 	// lock held: a kubelet would start another.
 	Restarted func(cri.Container)
@@ -146,6 +149,9 @@ func (r *Runtime) Containers(ctx context.Context) (list []cri.Container, err err
 
 // PullImage implements cri.Writer.
 func (r *Runtime) PullImage(ctx context.Context, ref string) error {
+	if r.Pulling != nil {
+		r.Pulling(ctx, ref)
+	}
 	return r.ask(ctx, func() error {
 		if r.Pullable != nil && !r.Pullable[ref] {
 			return fmt.Errorf("pull image %s: not found", ref)

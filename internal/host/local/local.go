@@ -93,7 +93,7 @@ func failed(verb, path string, err error) error {
 	case *fs.PathError:
 		err = e.Err
 	}
-	return fmt.Errorf("%s %s: %w", verb, path, err)
+	return explain(fmt.Errorf("%s %s: %w", verb, path, err), path)
 }
 
 // absent makes "a parent is a file" what it means to one who asks for a path:

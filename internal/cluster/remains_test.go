@@ -1,0 +1,55 @@
+package cluster_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/clusteradm/clusteradm/internal/cluster"
+)
+
+func TestRemovalDoesTheArithmeticOfTheQuorum(t *testing.T) {
+	voter := func(name string, healthy bool) cluster.EtcdMember {
+		return cluster.EtcdMember{ID: uint64(name[1]), Name: name, PeerURLs: []string{"https://" + name + ":2380"}, Healthy: healthy}
+	}
+	learner := func(name string) cluster.EtcdMember {
+		m := voter(name, false)
+		m.Name, m.Learner = "", true
+		return m
+	}
+	self := voter("m1", true)
+	joining := self
+	joining.Name, joining.Learner = "", true // not started: known by its peer URL
+	for name, c := range map[string]struct {
+		members []cluster.EtcdMember
+		unknown string
+		noData  bool
+		removed bool
+		says    string // a problem
+	}{
+		"alone":                            {members: []cluster.EtcdMember{self}},
+		"one of two":                       {members: []cluster.EtcdMember{self, voter("m2", true)}, removed: true},
+		"one of two, the other is dead":    {members: []cluster.EtcdMember{self, voter("m2", false)}, says: "there are 1 members that vote; 1 must answer and 0 does: no answer of m2"},
+		"one of three":                     {members: []cluster.EtcdMember{self, voter("m2", true), voter("m3", true)}, removed: true},
+		"one of three, one is dead":        {members: []cluster.EtcdMember{self, voter("m2", true), voter("m3", false)}, says: "2 must answer and 1 does: no answer of m3"},
+		"one of five, one is dead":         {members: []cluster.EtcdMember{self, voter("m2", true), voter("m3", false), voter("m4", true), voter("m5", true)}, removed: true},
+		"one of five, two are dead":        {members: []cluster.EtcdMember{self, voter("m2", true), voter("m3", false), voter("m4", false), voter("m5", true)}, says: "3 must answer and 2 does"},
+		"a learner, the others are well":   {members: []cluster.EtcdMember{joining, voter("m2", true)}, removed: true},
+		"with a learner that does nothing": {members: []cluster.EtcdMember{self, voter("m2", true), learner("m3")}, removed: true},
+		"the only one that votes":          {members: []cluster.EtcdMember{self, learner("m2")}, says: "m1 is the only one that votes, and https://m2:2380 is joining"},
+		"removed already":                  {members: []cluster.EtcdMember{voter("m2", true)}},
+		"nobody answers":                   {unknown: "connection refused", says: "connection refused"},
+		"nobody answers, it never ran":     {unknown: "connection refused", noData: true},
+	} {
+		e := &cluster.LocalEtcd{Name: "m1", PeerURLs: []string{"https://m1:2380"}, HasData: !c.noData, Members: c.members, Unknown: c.unknown}
+		r := e.Removal()
+		if (r.Member != nil) != c.removed || r.Member != nil && r.Member.ID != self.ID {
+			t.Errorf("%s: removes %+v, want %t", name, r.Member, c.removed)
+		}
+		if (r.Problem == "") != (c.says == "") || !strings.Contains(r.Problem, c.says) {
+			t.Errorf("%s: %q, want one that says %q", name, r.Problem, c.says)
+		}
+		if left := e.Left(); left != (name == "removed already") {
+			t.Errorf("%s: left is %t", name, left)
+		}
+	}
+}

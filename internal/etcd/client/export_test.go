@@ -1,0 +1,4 @@
+package client
+
+// DecodeMember is for the fuzz test.
+var DecodeMember = decodeMember

@@ -1,0 +1,103 @@
+package facts
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/cri"
+	"github.com/clusteradm/clusteradm/internal/cri/critest"
+	"github.com/clusteradm/clusteradm/internal/etcd"
+	"github.com/clusteradm/clusteradm/internal/etcd/etcdtest"
+	"github.com/clusteradm/clusteradm/internal/host"
+	"github.com/clusteradm/clusteradm/internal/host/hosttest"
+)
+
+const etcdPod = `apiVersion: v1
+kind: Pod
+spec:
+  containers:
+  - command: [etcd, --name=cp1, --data-dir=/var/lib/etcd, "--initial-advertise-peer-urls=https://10.0.0.1:2380",
+      "--initial-cluster=cp2=https://10.0.0.2:2380,cp1=https://10.0.0.1:2380", "--listen-client-urls=https://127.0.0.1:2379",
+      --trusted-ca-file=/pki/etcd/ca.crt, --cert-file=/pki/etcd/server.crt, --key-file=/pki/etcd/server.key]
+  volumes:
+  - {name: etcd-certs, hostPath: {path: /pki/etcd}}
+  - {name: etcd-data, hostPath: {path: /data/etcd/}}
+`
+
+func TestRemains(t *testing.T) {
+	m := hosttest.New("cp1", hosttest.Options{})
+	r, err := Remains(t.Context(), host.AsReader(m))
+	if err != nil || r.Node || r.Etcd != nil || r.CertificatesDir != "" || r.Flannel || len(r.Firewall) > 0 {
+		t.Errorf("of an empty machine: %+v, %v", r, err)
+	}
+	m.Put(cluster.ManifestsDir+"/etcd.yaml", etcdPod, 0o600)
+	m.Put(cluster.ManifestsDir+"/kube-apiserver.yaml", "spec: {containers: [{command: [kube-apiserver], args: [--client-ca-file=/pki/ca.crt]}]}", 0o600)
+	m.Put("/data/etcd/member/wal/0.wal", "", 0o600)
+	m.Put("/pki/etcd/healthcheck-client.key", "", 0o600)
+	m.Put(cluster.FlannelConf, "", 0o644)
+	m.Rules("iptables-legacy", "")
+	m.Rules("iptables-nft", "")
+	m.Rules("iptables", "") // one of the two
+	m.Rules("ip6tables", "")
+	if r, err = Remains(t.Context(), host.AsReader(m)); err != nil || r.Etcd == nil {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	e := r.Etcd
+	if !r.Node || !r.Flannel || !r.NFT || r.CertificatesDir != "/pki" || !slices.Equal(r.Firewall, []string{"iptables-legacy", "iptables-nft", "ip6tables"}) {
+		t.Errorf("remains are %+v", r)
+	}
+	if e.DataDir != "/data/etcd" || !e.HasData || e.Name != "cp1" || e.CertFile != "/pki/etcd/healthcheck-client.crt" ||
+		!slices.Equal(e.Endpoints, []string{"https://127.0.0.1:2379", "https://10.0.0.2:2379", "https://10.0.0.1:2379"}) {
+		t.Errorf("etcd is %+v", e)
+	}
+}
+
+func TestCertificatesDirOfAWorker(t *testing.T) {
+	for kubelet, want := range map[string]string{
+		"authentication: {x509: {clientCAFile: /srv/pki/ca.crt}}": "/srv/pki",
+		"authentication: {x509: {clientCAFile: /ca.crt}}":         "", // never a whole disk
+		"authentication: {x509: {clientCAFile: ca.crt}}":          "",
+		"\t": "",
+	} {
+		if got := certificatesDir(nil, []byte(kubelet)); got != want {
+			t.Errorf("%s: %q, want %q", kubelet, got, want)
+		}
+	}
+}
+
+func TestRuntimeEndpoint(t *testing.T) {
+	for _, c := range []struct{ instance, config, env, want string }{
+		{"containerRuntimeEndpoint: unix:///a.sock", "containerRuntimeEndpoint: unix:///b.sock", "", "unix:///a.sock"},
+		{"", "containerRuntimeEndpoint: unix:///b.sock", `KUBELET_KUBEADM_ARGS="--container-runtime-endpoint=unix:///c.sock"`, "unix:///b.sock"},
+		{"", "", `KUBELET_KUBEADM_ARGS="--container-runtime-endpoint=unix:///c.sock --node-ip=1.2.3.4"`, "unix:///c.sock"},
+		{"", "", `KUBELET_KUBEADM_ARGS="--node-ip=1.2.3.4 --container-runtime-endpoint=unix:///c.sock"` + "\n", "unix:///c.sock"},
+		{"", "", "", ""},
+	} {
+		if got := runtimeEndpoint([]byte(c.instance), []byte(c.config), []byte(c.env)); got != c.want {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
+}
+
+func TestWhatDoesNotAnswerIsAFact(t *testing.T) {
+	e := &cluster.LocalEtcd{}
+	if err := EtcdMembers(t.Context(), etcdtest.New(), e); err != nil || e.Unknown == "" {
+		t.Errorf("etcd: %+v, %v", e, err)
+	}
+	e = &cluster.LocalEtcd{}
+	fake := etcdtest.New(etcd.Member{ID: 1, Name: "a"}, etcd.Member{ID: 2, Name: "b"})
+	fake.Fail(2)
+	if err := EtcdMembers(t.Context(), fake, e); err != nil || len(e.Members) != 2 || !e.Members[0].Healthy || e.Members[1].Healthy {
+		t.Errorf("members: %+v, %v", e.Members, err)
+	}
+	r := cluster.Remains{}
+	runtime := critest.New()
+	if err := Pods(t.Context(), runtime, &r); err != nil || r.Runtime != "" {
+		t.Errorf("pods: %q, %v", r.Runtime, err)
+	}
+	runtime.Down()
+	if err := Pods(t.Context(), runtime, &r); err != nil || r.Runtime != cri.ErrUnavailable.Error() {
+		t.Errorf("pods: %q, %v", r.Runtime, err)
+	}
+}
