@@ -24,7 +24,7 @@ func Catalogue() []Doc {
 		{"NumCPU", e, first, false, "fewer than 2 CPUs"},
 		{"Mem", e, first, false, "less than 1700 MB of memory, 1 MB being 1024 × 1024 bytes as with kubeadm"},
 		{"KubernetesVersion", w, first, false, "a minor version of Kubernetes that is newer than those this clusteradm is made for"},
-		{"CRI", e, both, false, "the container runtime does not answer on its socket, or is not ready"},
+		{"CRI", e, both + ", reset", false, "the container runtime does not answer on its socket, or is not ready"},
 		{"ContainerRuntimeVersion", ew, both, false, "the runtime has no RuntimeConfig call; an error for a kubelet of 1.37 and later"},
 		{"CgroupDriver", ew, both, true, "the runtime's cgroup driver is not the kubelet's; a warning for a kubelet of 1.31 and later, which follows the runtime"},
 		{"ImagePull", e, first, false, "an image of the control plane cannot be pulled"},
@@ -54,6 +54,8 @@ func Catalogue() []Doc {
 		{"TimeSync", w, both, true, "nothing keeps the kernel's clock in time"},
 		{"DiskSpace", ew, both, true, "the disk of the kubelet, the runtime or etcd is full (error) or so low that the kubelet would evict pods (warning); inodes too"},
 		{"FsyncLatency", w, local, true, "the disk of etcd's data needs more than 10 ms to sync a write (99th percentile); measured on a file without a name, which leaves nothing"},
+		{"EtcdQuorum", e, "reset", true, "without this member etcd's others are no quorum, or it cannot be asked whether they are"},
+		{"Firewall", w, "reset", true, "neither iptables nor nft is there to look for rules with"},
 		{"Leftovers", w, both, true, "what an earlier cluster left: network configuration and interfaces, pods, firewall chains"},
 	}
 }

@@ -57,5 +57,11 @@ One file may hold them all: a command takes what is meant for it and says what
 it has no use for. An unknown field, a wrong type or a value that cannot be is
 an error with line and column, and all errors are told at once.
 
+Documents of kubeadm.k8s.io are of v1beta4; v1beta3 is read too and deprecated:
+
+  clusteradm config print init-defaults    every field, with a word on it
+  clusteradm config validate --config c.yaml
+  clusteradm config migrate --old-config v1beta3.yaml --new-config c.yaml
+
 Secrets belong into a file that only root can read, or on stdin where a command
 takes - for it; flags are seen in the list of processes.`
