@@ -11,6 +11,10 @@ var Allowed = []Allowance{{
 	Reason: "without `encryptionAlgorithm` clusteradm makes ECDSA-P256 keys and kubeadm RSA-2048, which are much slower to make and to use. With the setting both make what it says",
 	Only:   []string{"defaults"},
 }, {
+	Where:  "ConfigMap kube-system/kubeadm-config#/data/ClusterConfiguration/encryptionAlgorithm",
+	Reason: "the same default; here kubeadm makes ECDSA keys by its old feature gate `PublicKeysECDSA` and goes on to say RSA-2048",
+	Only:   []string{"v1beta3"},
+}, {
 	Where:  "Secret kube-system/bootstrap-token-ID#/data/description",
 	Reason: "a token that init makes by itself says where it comes from, also when init was given a configuration file",
 	Only:   []string{"defaults"},

@@ -20,6 +20,8 @@ type contractCase struct {
 	ownToken bool
 	// worker also joins a worker on both sides.
 	worker bool
+	// planted also plants differences and looks whether they are found.
+	planted bool
 	// ci runs the case in `make test`, and not in soak alone.
 	ci bool
 }
@@ -78,7 +80,7 @@ var contractCases = []contractCase{{
 	name:        "defaults",
 	documents:   "kind: ClusterConfiguration\nencryptionAlgorithm: null\n",
 	kubeadmOnly: "kind: ClusterConfiguration\nencryptionAlgorithm: ECDSA-P256\n",
-	generated:   true, ownToken: true, ci: true,
+	generated:   true, ownToken: true, planted: true, ci: true,
 }, {
 	name:   "worker",
 	worker: true, ci: true,

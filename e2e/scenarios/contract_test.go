@@ -5,6 +5,7 @@ package scenarios
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -51,6 +52,10 @@ func TestContract(t *testing.T) {
 			things += len(s)
 			ran++
 			p.add("%s: %d places compared, %d differ as allowed, %s", tc.name, len(s), len(found[tc.name]), time.Since(started).Round(time.Second))
+			if tc.planted {
+				plant(t, sides, tc.name)
+				p.add("three differences planted in the clusters of %s were found, and nothing else", tc.name)
+			}
 			if !tc.worker {
 				return
 			}
@@ -92,6 +97,27 @@ func compare(t *testing.T, sides []*side, name string) []contract.Difference {
 	})
 	must(t, err)
 	return found
+}
+
+// plant makes sure that differences between real clusters are seen.
+func plant(t *testing.T, sides []*side, name string) {
+	t.Helper()
+	shell(t, sides[1].c.ControlPlane(), `chmod 0640 /etc/kubernetes/scheduler.conf && touch /etc/cron.d/stray &&
+kubectl --kubeconfig /etc/kubernetes/admin.conf annotate -n kube-public cm/cluster-info stray=yes >/dev/null`)
+	want, err := sides[0].run.Snapshot(t.Context())
+	must(t, err)
+	got, err := sides[1].run.Snapshot(t.Context())
+	must(t, err)
+	var found []string
+	for _, d := range contract.Compare(want, got) {
+		if len(contract.Unexpected(contract.Allowed, name, []contract.Difference{d})) > 0 {
+			found = append(found, d.Where)
+		}
+	}
+	planted := []string{"/etc/cron.d/stray", "/etc/kubernetes/scheduler.conf#@attributes", "ConfigMap kube-public/cluster-info#/metadata/annotations"}
+	if !slices.Equal(found, planted) {
+		t.Errorf("of what was planted, %q, was found %q", planted, found)
+	}
 }
 
 // init makes a cluster on a machine on which nothing has been.
