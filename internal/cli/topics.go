@@ -12,14 +12,14 @@ import (
 func topics() []*cobra.Command {
 	return []*cobra.Command{
 		{Use: "exit-codes", Short: "The exit codes and what they mean", Long: exit.Doc},
-		{Use: "phases", Short: "What init and join do, part by part", Long: phasesDoc()},
+		{Use: "phases", Short: "What init, join and reset do, part by part", Long: phasesDoc()},
 		{Use: "configuration", Short: "Where settings come from, and the kinds of documents", Long: configurationDoc},
 	}
 }
 
 func phasesDoc() string {
-	return `init and join are lists of phases, with the names that kubeadm has. A phase can
-be run by itself,
+	return `init, join and reset are lists of phases, with the names that kubeadm has. A
+phase can be run by itself,
 
   clusteradm init phase certs apiserver --config cluster.yaml
 
@@ -37,7 +37,11 @@ Of init:
 
 Of join. Those of a further control plane have nothing to do for a worker:
 
-` + phasecmd.Tree(phases.Join())
+` + phasecmd.Tree(phases.Join()) + `
+
+Of reset:
+
+` + phasecmd.Tree(phases.Reset())
 }
 
 const configurationDoc = `Settings come from flags, else from the documents of the file that --config

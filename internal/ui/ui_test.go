@@ -249,3 +249,14 @@ func TestWrap(t *testing.T) {
 		}
 	}
 }
+
+func TestFit(t *testing.T) {
+	const text = "error: a message of many words\n  indented too, and so on\nshort"
+	if got := (Streams{}).Fit(text); got != text {
+		t.Errorf("in a log: %q", got)
+	}
+	got := Streams{Terminal: true, Width: func() int { return 20 }}.Fit(text)
+	if want := "error: a message\n  of many words\n  indented too,\n    and so on\nshort"; got != want {
+		t.Errorf("on a terminal:\n%s\nwant\n%s", got, want)
+	}
+}
