@@ -79,7 +79,7 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 	if err != nil {
 		return err
 	}
-	phaseList := list(s)
+	phaseList := phasecmd.List{Name: "reset", Phases: phases.Reset()}
 	skip, err := phaseList.Skipped(reset.SkipPhases, some)
 	if err != nil {
 		return err
