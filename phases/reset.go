@@ -7,7 +7,9 @@ import (
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/effect"
+	"github.com/clusteradm/clusteradm/internal/host"
 	"github.com/clusteradm/clusteradm/internal/plan"
+	"github.com/clusteradm/clusteradm/internal/secret"
 	"github.com/clusteradm/clusteradm/pki"
 )
 
@@ -56,13 +58,21 @@ where things are is removed last, so that an interrupted reset goes on.`,
 		Plan: func(in plan.Input) ([]plan.Group, error) {
 			h := in.Node.Host
 			steps := []plan.Step{gone(in, "kubelet", effect.Stopped{Host: h, Name: "kubelet.service"})}
+			e := in.Reset.Remains.Etcd
+			if in.Reset.KeepEtcdData {
+				e = nil
+			}
+			if e != nil && e.HasData {
+				steps = append(steps, gone(in, "etcd-given-up", effect.File{Host: h, Path: e.DataDir + "/" + cluster.EtcdGivenUp,
+					Content: secret.NewBytes([]byte("These data are of a member that nobody counts on; clusteradm reset removes them.\n")), Attr: host.Attr{Mode: 0o600}}))
+			}
 			if in.Reset.Remains.Runtime == "" {
 				steps = append(steps, gone(in, "pods", effect.Sandboxes{Host: h}))
 			}
 			steps = append(steps, gone(in, "mounts", effect.Mounts{Host: h, Below: cluster.KubeletDir,
 				Force: slices.Contains(in.Reset.UnmountFlags, "MNT_FORCE"), Detach: slices.Contains(in.Reset.UnmountFlags, "MNT_DETACH")}))
-			if e := in.Reset.Remains.Etcd; e != nil && !in.Reset.KeepEtcdData {
-				steps = append(steps, tree(in, "etcd-data", e.DataDir, "member"))
+			if e != nil {
+				steps = append(steps, tree(in, "etcd-data", e.DataDir, "member", cluster.EtcdGivenUp))
 			}
 			steps = append(append(steps, networkRemains(in)...), fileRemains(in)...)
 			for _, g := range Unfix(in) {

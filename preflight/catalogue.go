@@ -20,14 +20,14 @@ func Catalogue() []Doc {
 	const both, first, local, external = "init, join", "init", "init with a local etcd", "init with an external etcd"
 	const e, w, ew = "error", "warning", "error, warning"
 	return []Doc{
-		{"IsPrivilegedUser", e, both, false, "the effective user is not root; no other check is made then"},
+		{"IsPrivilegedUser", e, "init, join, reset", false, "the effective user is not root; no other check is made then"},
 		{"NumCPU", e, first, false, "fewer than 2 CPUs"},
 		{"Mem", e, first, false, "less than 1700 MB of memory, 1 MB being 1024 × 1024 bytes as with kubeadm"},
 		{"KubernetesVersion", w, first, false, "a minor version of Kubernetes that is newer than those this clusteradm is made for"},
-		{"CRI", e, both, false, "the container runtime does not answer on its socket, or is not ready"},
+		{"CRI", e, "init, join, reset", false, "the container runtime does not answer on its socket, or is not ready"},
 		{"ContainerRuntimeVersion", ew, both, false, "the runtime has no RuntimeConfig call; an error for a kubelet of 1.37 and later"},
 		{"CgroupDriver", ew, both, true, "the runtime's cgroup driver is not the kubelet's; a warning for a kubelet of 1.31 and later, which follows the runtime"},
-		{"ImagePull", e, first, false, "an image of the control plane cannot be pulled"},
+		{"ImagePull", e, both, false, "an image cannot be pulled, after the other checks have passed"},
 		{"Swap", w, both, false, "swap is on, and the KubeletConfiguration does not have failSwapOn: false"},
 		{"SystemVerification", ew, both, false, "a kernel or kernel configuration without what Kubernetes needs, control groups of version 1 with a kubelet that refuses them, missing controllers; an unreadable kernel configuration is a warning"},
 		{"Hostname", w, both, false, "the node's name is no DNS name, or has no address"},
@@ -54,6 +54,8 @@ func Catalogue() []Doc {
 		{"TimeSync", w, both, true, "nothing keeps the kernel's clock in time"},
 		{"DiskSpace", ew, both, true, "the disk of the kubelet, the runtime or etcd is full (error) or so low that the kubelet would evict pods (warning); inodes too"},
 		{"FsyncLatency", w, local, true, "the disk of etcd's data needs more than 10 ms to sync a write (99th percentile); measured on a file without a name, which leaves nothing"},
+		{"EtcdQuorum", e, "reset", true, "the etcd of the others would be without a quorum, or it cannot be told"},
+		{"Firewall", w, "reset", true, "neither iptables nor nft is there to look for rules of kube-proxy and the pod network"},
 		{"Leftovers", w, both, true, "what an earlier cluster left: network configuration and interfaces, pods, firewall chains"},
 	}
 }

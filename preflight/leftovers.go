@@ -12,8 +12,8 @@ func leftovers() Check {
 		var findings []Finding
 		var pods []string
 		for _, l := range s.Facts.Machine.Leftovers {
-			if strings.HasPrefix(l.What, "pod ") {
-				pods = append(pods, strings.TrimPrefix(l.What, "pod "))
+			if l.Pod {
+				pods = append(pods, l.What)
 				continue
 			}
 			findings = append(findings, finding(Warning, "clusteradm reset", "an earlier cluster left %s", l.What)...)

@@ -137,9 +137,14 @@ func TestChecksOfTheMachine(t *testing.T) {
 		}, "", "", ""},
 		"routes of our own": {func(s S) { s.Ours = true; s.Cluster.Networking.PodSubnets = prefixes("172.17.0.0/16") }, "", "", ""},
 
-		"left pods": {func(s S) { s.Facts.Machine.Leftovers = []cluster.Leftover{{What: "pod a/b"}, {What: "pod a/c"}} }, "Leftovers", warning, "2 pods in the container runtime, such as a/b, a/c"},
+		"left pods": {func(s S) {
+			s.Facts.Machine.Leftovers = []cluster.Leftover{{What: "a/b", Pod: true}, {What: "a/c", Pod: true}}
+		}, "Leftovers", warning, "2 pods in the container runtime, such as a/b, a/c"},
 		"left link": {func(s S) { s.Facts.Machine.Leftovers = []cluster.Leftover{{What: "network interface cni0"}} }, "Leftovers", warning, "cni0"},
-		"our pods":  {func(s S) { s.Ours = true; s.Facts.Machine.Leftovers = []cluster.Leftover{{What: "pod a/b"}} }, "", "", ""},
+		"left addresses": {func(s S) {
+			s.Facts.Machine.Leftovers = []cluster.Leftover{{What: "pod network state in /var/lib/cni/networks"}}
+		}, "Leftovers", warning, "left pod network state"},
+		"our pods": {func(s S) { s.Ours = true; s.Facts.Machine.Leftovers = []cluster.Leftover{{What: "a/b", Pod: true}} }, "", "", ""},
 
 		"an old etcd":         {external(cluster.EtcdVersion{Version: "3.5.23"}), "ExternalEtcdVersion", failure, "older than 3.5.24"},
 		"an etcd new enough":  {external(cluster.EtcdVersion{Version: "3.6.0-rc.1"}), "", "", ""},
@@ -203,7 +208,7 @@ func TestEveryCheckIsInTheCatalogue(t *testing.T) {
 	ext := good()
 	ext.Cluster.Etcd.External = &cluster.ExternalEtcd{}
 	made := map[string]bool{"ImagePull": true} // by the command itself, which pulls
-	for _, checks := range [][]preflight.Check{initChecks(s), joinChecks(s), initChecks(ext)} {
+	for _, checks := range [][]preflight.Check{initChecks(s), joinChecks(s), initChecks(ext), preflight.Reset([]string{"remove-etcd-member", "cleanup-node"})} {
 		for _, c := range checks {
 			found := 0
 			for _, d := range preflight.Catalogue() {

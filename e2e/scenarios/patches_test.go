@@ -95,5 +95,6 @@ func TestPatches(t *testing.T) {
 	if r.Exit != 2 || !strings.Contains(r.Stderr, "apply patch /root/p/etcd9+json.yaml to etcd") {
 		t.Errorf("exit %d: %s", r.Exit, r.Stderr)
 	}
-	p.add("a patch that does not fit ends in exit code 2: %s", strings.TrimSpace(strings.SplitN(r.Stderr, "\n", 2)[0]))
+	_, said, _ := strings.Cut(r.Stderr, "error: ")
+	p.add("a patch that does not fit ends in exit code 2: %s", strings.SplitN(said, "\n", 2)[0])
 }

@@ -104,6 +104,28 @@ func TestRenewByName(t *testing.T) {
 	}
 }
 
+// The configuration is the cluster's, or a file's.
+func TestRenewIsValidAsConfigured(t *testing.T) {
+	r := initialized(t)
+	valid := func() time.Duration {
+		leaf, err := pki.Leaf(r.conf(cluster.AdminConf).Cert)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return time.Until(leaf.NotAfter).Round(time.Hour)
+	}
+	r.files["short.yaml"] = strings.Replace(initConfig, "encryptionAlgorithm:", "certificateValidityPeriod: 48h\nencryptionAlgorithm:", 1)
+	r.run("certs", "renew", "admin.conf", "--config", "short.yaml").is(t, 0)
+	if got := valid(); got != 48*time.Hour {
+		t.Errorf("with a file: %s", got)
+	}
+	out := r.run("certs", "renew", "admin.conf", "--kubeconfig", cluster.SuperAdminConf).is(t, 0)
+	if got := valid(); got != 8760*time.Hour || strings.Contains(out.stderr, "cannot be read") {
+		t.Errorf("with the cluster's: %s\n%s", got, out.stderr)
+	}
+	r.run("certs", "renew", "admin.conf", "--config", "none.yaml").is(t, 1, "none.yaml")
+}
+
 func TestRenewRefuses(t *testing.T) {
 	r := initialized(t)
 	r.run("certs", "renew").is(t, 2, "hint: clusteradm certs renew --help")

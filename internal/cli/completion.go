@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/clusteradm/clusteradm/internal/cli/phasecmd"
+	"github.com/clusteradm/clusteradm/internal/config"
 	"github.com/clusteradm/clusteradm/internal/cri"
 	"github.com/clusteradm/clusteradm/phases"
 	"github.com/clusteradm/clusteradm/preflight"
@@ -28,6 +29,10 @@ func completeValues(cmd *cobra.Command) {
 		"discovery-file":          ending("conf", "yaml", "config"),
 		"cert-dir":                directory,
 		"patches":                 directory,
+		"rootfs":                  directory,
+		"old-config":              ending("yaml", "yml"),
+		"new-config":              ending("yaml", "yml"),
+		"component-configs":       listOf(func(*cobra.Command) []string { return config.SampleKinds() }),
 	}
 	cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) { register(cmd, f, values) })
 	cmd.PersistentFlags().VisitAll(func(f *pflag.Flag) { register(cmd, f, values) })

@@ -56,7 +56,7 @@ func report(s *session.Session, err error, code int) {
 	if code == exit.Interrupted {
 		fmt.Fprintln(out, "interrupted")
 	}
-	fmt.Fprintln(out, "error:", err)
+	fmt.Fprintln(out, s.Streams.Fit("error: "+err.Error()))
 	if f.Run != "" {
 		fmt.Fprintf(out, "stopped part-way: %d steps done, %d left; run %s\n", f.Changed, f.Left, f.Run)
 	}

@@ -12,14 +12,14 @@ import (
 func topics() []*cobra.Command {
 	return []*cobra.Command{
 		{Use: "exit-codes", Short: "The exit codes and what they mean", Long: exit.Doc},
-		{Use: "phases", Short: "What init and join do, part by part", Long: phasesDoc()},
+		{Use: "phases", Short: "What init, join and reset do, part by part", Long: phasesDoc()},
 		{Use: "configuration", Short: "Where settings come from, and the kinds of documents", Long: configurationDoc},
 	}
 }
 
 func phasesDoc() string {
-	return `init and join are lists of phases, with the names that kubeadm has. A phase can
-be run by itself,
+	return `init, join and reset are lists of phases, with the names that kubeadm has. A
+phase can be run by itself,
 
   clusteradm init phase certs apiserver --config cluster.yaml
 
@@ -37,7 +37,11 @@ Of init:
 
 Of join. Those of a further control plane have nothing to do for a worker:
 
-` + phasecmd.Tree(phases.Join())
+` + phasecmd.Tree(phases.Join()) + `
+
+Of reset:
+
+` + phasecmd.Tree(phases.Reset())
 }
 
 const configurationDoc = `Settings come from flags, else from the documents of the file that --config
@@ -56,6 +60,12 @@ before it. The file holds YAML or JSON documents, at most one of a kind:
 One file may hold them all: a command takes what is meant for it and says what
 it has no use for. An unknown field, a wrong type or a value that cannot be is
 an error with line and column, and all errors are told at once.
+
+Documents of kubeadm.k8s.io are of v1beta4; v1beta3 is read too and deprecated:
+
+  clusteradm config print init-defaults    every field, with a word on it
+  clusteradm config validate --config c.yaml
+  clusteradm config migrate --old-config v1beta3.yaml --new-config c.yaml
 
 Secrets belong into a file that only root can read, or on stdin where a command
 takes - for it; flags are seen in the list of processes.`

@@ -76,7 +76,8 @@ type Disk struct {
 
 // Leftover is something that an earlier cluster left.
 type Leftover struct {
-	What string // "network interface cni0"
+	What string // "network interface cni0"; of a pod its namespace/name
+	Pod  bool
 }
 
 // EtcdVersion is what one member of an external etcd answers.

@@ -29,10 +29,13 @@ type Remains struct {
 
 // LocalEtcd is the etcd that is a static pod here.
 type LocalEtcd struct {
-	Name      string
-	PeerURLs  []string
-	DataDir   string
-	HasData   bool
+	Name     string
+	PeerURLs []string
+	DataDir  string
+	HasData  bool
+	// GivenUp reports that an interrupted reset had come so far that nobody
+	// counts on the data any more: EtcdGivenUp is beside them.
+	GivenUp   bool
 	Endpoints []string // where members may be asked, this one first
 	CAFile    string
 	CertFile  string
@@ -41,6 +44,10 @@ type LocalEtcd struct {
 	Members []EtcdMember
 	Unknown string
 }
+
+// EtcdGivenUp is a file that reset puts beside etcd's data before it ends etcd,
+// which cannot be asked from then on. It sorts after the data, and goes last.
+const EtcdGivenUp = "reset-by-clusteradm"
 
 // EtcdMember is one member of an etcd cluster.
 type EtcdMember struct {
@@ -63,6 +70,9 @@ type Removal struct {
 
 // Removal does the arithmetic of the quorum.
 func (e *LocalEtcd) Removal() Removal {
+	if e.GivenUp {
+		return Removal{}
+	}
 	if e.Unknown != "" {
 		if !e.HasData {
 			return Removal{} // it never ran
@@ -103,7 +113,7 @@ func (e *LocalEtcd) Removal() Removal {
 // Left reports that etcd's cluster has this member no more: its data are of no
 // use to anybody.
 func (e *LocalEtcd) Left() bool {
-	return e.Unknown == "" && !slices.ContainsFunc(e.Members, e.is)
+	return e.GivenUp || e.Unknown == "" && !slices.ContainsFunc(e.Members, e.is)
 }
 
 // is reports whether m is this member; one that has not started has no name.

@@ -48,6 +48,10 @@ func TestRemovalDoesTheArithmeticOfTheQuorum(t *testing.T) {
 		if (r.Problem == "") != (c.says == "") || !strings.Contains(r.Problem, c.says) {
 			t.Errorf("%s: %q, want one that says %q", name, r.Problem, c.says)
 		}
+		given := *e
+		if given.GivenUp = true; given.Removal() != (cluster.Removal{}) || !given.Left() {
+			t.Errorf("%s, given up: %+v", name, given.Removal())
+		}
 		if left := e.Left(); left != (name == "removed already") {
 			t.Errorf("%s: left is %t", name, left)
 		}

@@ -11,7 +11,7 @@ import (
 	"unicode"
 
 	"k8s.io/apimachinery/pkg/util/validation"
-	bootstrap "k8s.io/cluster-bootstrap/token/util"
+	bootstrap "k8s.io/cluster-bootstrap/token/api" // and not its util, which compiles its patterns at every start
 )
 
 // Each method here checks one kind of value, so that no value reaches a path,
@@ -98,7 +98,7 @@ func (f field) token(value string) {
 		f.bad("is required", "on a control plane of the cluster: clusteradm token create --print-join-command")
 		return
 	}
-	if !bootstrap.IsValidBootstrapToken(value) {
+	if !matches(bootstrap.BootstrapTokenPattern, value) {
 		f.bad("is not a bootstrap token", "a token is 6 and 16 letters a-z and digits with a dot between; make one with: clusteradm token generate")
 	}
 }

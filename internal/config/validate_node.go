@@ -12,7 +12,7 @@ import (
 
 	"github.com/clusteradm/clusteradm/internal/config/v1beta4"
 	corev1 "k8s.io/api/core/v1"
-	bootstrap "k8s.io/cluster-bootstrap/token/util"
+	bootstrap "k8s.io/cluster-bootstrap/token/api"
 )
 
 func (c *checker) init(init *v1beta4.InitConfiguration, now time.Time) {
@@ -95,15 +95,18 @@ func (f field) bootstrapToken(t v1beta4.BootstrapToken, now time.Time) {
 	case t.Expires != nil && !t.Expires.After(now):
 		f.child("expires").bad("is in the past", "")
 	}
-	if err := bootstrap.ValidateUsages(t.Usages); err != nil {
-		f.child("usages").bad(err.Error(), "usages are signing and authentication")
+	for _, usage := range t.Usages {
+		if !slices.Contains(bootstrap.KnownTokenUsages, usage) {
+			f.child("usages").bad(strconv.Quote(usage)+" is not a usage", "usages are signing and authentication")
+			break
+		}
 	}
 	groups := f.child("groups")
 	if len(t.Groups) > 0 && !slices.Contains(t.Usages, "authentication") {
 		groups.bad("need the usage authentication", "")
 	}
 	for i, group := range t.Groups {
-		if err := bootstrap.ValidateBootstrapGroupName(group); err != nil || strings.ContainsAny(group, ",\n") {
+		if !matches(bootstrap.BootstrapGroupPattern, group) || strings.ContainsAny(group, ",\n") {
 			groups.item(i).bad(strconv.Quote(group)+" is not a bootstrap group", "groups begin with system:bootstrappers:")
 		}
 	}

@@ -31,7 +31,8 @@ func FuzzFile(f *testing.F) {
 			switch {
 			case err == nil && (!strings.HasPrefix(strings.ToLower(info.Server), "https://") || len(info.CA) == 0 || info.ClusterName == ""):
 				t.Errorf("half an Info: %+v", info)
-			case err != nil && strings.Contains(text, canary) && strings.Contains(err.Error(), canary):
+			// Names are repeated, and fuzzing may make a name of anything.
+			case err != nil && !strings.Contains(err.Error(), "is not defined") && strings.Contains(err.Error(), canary):
 				t.Errorf("the error repeats a secret: %v", err)
 			}
 		}

@@ -1,6 +1,47 @@
 package facts
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/clusteradm/clusteradm/internal/cluster"
+)
+
+func FuzzParseFixes(f *testing.F) {
+	f.Add([]byte(`{"modules":["overlay"],"sysctls":[{"name":"a","before":"0","set":"1"}],"files":[{"path":"/a","before":"eA==","wrote":"x"}]}`))
+	f.Add([]byte(`{"swaps":[{"device":1}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if record, err := parseFixes(data); err == nil {
+			_ = record.Empty()
+		}
+	})
+}
+
+func FuzzSwapUnit(f *testing.F) {
+	f.Add("Id=a.swap\nWhat=/dev/a\nFragmentPath=/run/a\nSourcePath=/etc/fstab\n\nId=b.swap\nWhat=/dev/b\n")
+	f.Fuzz(func(t *testing.T, blocks string) {
+		if s := unitOf(blocks, cluster.Swap{Device: "/dev/a", Priority: 3}); s.Device != "/dev/a" || s.Priority != 3 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func FuzzKubeChains(f *testing.F) {
+	f.Add("*nat\n:KUBE-SERVICES - [0:0]\nCOMMIT\n")
+	f.Fuzz(func(t *testing.T, saved string) {
+		if kubeChains(saved) < 0 {
+			t.Error("less than none")
+		}
+	})
+}
+
+func FuzzEtcdVersion(f *testing.F) {
+	f.Add([]byte(`{"etcdserver":"3.5.24","etcdcluster":"3.5.0"}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if v, err := parseEtcdVersion(data); err == nil && v == "" {
+			t.Error("a version that is none")
+		}
+	})
+}
 
 // A manifest that users or others broke names no directory that is too high up.
 func FuzzEtcdManifest(f *testing.F) {

@@ -12,7 +12,7 @@ import (
 
 // packaged begin the names of network configurations that packages bring and
 // that are no trace of a cluster.
-var packaged = []string{"100-crio-bridge", "200-loopback", "99-loopback", "87-podman", "11-crio", "."}
+var packaged = []string{"100-crio-bridge", "10-containerd-net", "200-loopback", "99-loopback", "87-podman", "11-crio", "."}
 
 // leftoverFiles are found where they lie. An empty directory is none.
 func (m *looker) leftoverFiles() {
@@ -77,12 +77,14 @@ func (m *looker) sandboxes(r cri.Reader) {
 		return // that it does not answer is a fact of its own
 	}
 	for _, s := range sandboxes {
-		m.left("pod " + s.Namespace + "/" + s.Name)
+		m.leave(cluster.Leftover{What: s.Namespace + "/" + s.Name, Pod: true})
 	}
 }
 
-func (m *looker) left(what string) {
-	m.set(func(f *cluster.MachineFacts) { f.Leftovers = append(f.Leftovers, cluster.Leftover{What: what}) })
+func (m *looker) left(what string) { m.leave(cluster.Leftover{What: what}) }
+
+func (m *looker) leave(l cluster.Leftover) {
+	m.set(func(f *cluster.MachineFacts) { f.Leftovers = append(f.Leftovers, l) })
 }
 
 func (m *looker) names(dir string) []string {

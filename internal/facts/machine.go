@@ -26,7 +26,7 @@ const resolveTimeout = time.Second
 // fewer where it is not.
 const (
 	syncCount  = 100
-	syncWithin = 150 * time.Millisecond
+	syncWithin = 100 * time.Millisecond
 )
 
 // looker is one read of a machine for the checks. All of it is asked at once,
@@ -255,8 +255,12 @@ func (m *looker) clock(p host.Prober) {
 	}
 }
 
-// syncTimes measures where etcd's data are or would be.
+// syncTimes measures where etcd's data will be. Where an etcd is at home
+// already it tells better itself, and is not disturbed.
 func (m *looker) syncTimes(p host.Prober, dir string) {
+	if m.there(cluster.ManifestsDir + "/etcd.yaml") {
+		return
+	}
 	for !m.there(dir) && dir != "/" && dir != "." {
 		dir = path.Dir(dir)
 	}

@@ -173,6 +173,11 @@ func gatherEtcdFiles(ctx context.Context, h host.Reader, e *cluster.LocalEtcd) e
 		return gather(h, err)
 	}
 	e.HasData = len(entries) > 0
+	if _, err := h.Stat(ctx, path.Join(e.DataDir, cluster.EtcdGivenUp)); err == nil {
+		e.GivenUp = true
+	} else if !absent(err) {
+		return gather(h, err)
+	}
 	health := path.Join(path.Dir(e.CAFile), "healthcheck-client")
 	if _, err := h.Stat(ctx, health+".key"); err == nil {
 		e.CertFile, e.KeyFile = health+".crt", health+".key"

@@ -76,7 +76,14 @@ func (l *live) Emit(e event.Event) {
 			what = fmt.Sprintf("%d changed", changed)
 		}
 		l.line(fmt.Sprintf("\x1b[32m✓\x1b[0m %-34s %-12s %8s", e.Phase, what, round(e.Elapsed)))
-	case event.Warning, event.Finished:
+	case event.Warning:
+		hint := e.Hint
+		e.Hint = ""
+		l.line(mark(e) + text(e))
+		if hint != "" {
+			l.line("  hint: " + hint) // by itself, to be copied
+		}
+	case event.Finished:
 		if t := text(e); t != "" {
 			l.line(mark(e) + t)
 		}

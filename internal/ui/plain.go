@@ -24,6 +24,9 @@ func (p *plain) Emit(e event.Event) {
 	}
 }
 
+// worthALine is how long a phase takes at least for a log to say so.
+const worthALine = time.Second
+
 // text is an event in words, empty for one that is not worth a line.
 func text(e event.Event) string {
 	switch e.Kind {
@@ -38,6 +41,10 @@ func text(e event.Event) string {
 		return line
 	case event.Waiting:
 		return fmt.Sprintf("%s: waiting for %s", phaseOf(e), e.Message)
+	case event.PhaseFinished:
+		if e.Elapsed >= worthALine {
+			return fmt.Sprintf("%s: took %s", e.Phase, round(e.Elapsed))
+		}
 	case event.Warning:
 		line := "warning: " + e.Message
 		if e.Hint != "" {

@@ -23,6 +23,7 @@ func TestPlainLines(t *testing.T) {
 		"plan started":   {event.Event{Kind: event.PlanStarted, Message: "init", Total: 3}, ""},
 		"phase started":  {event.Event{Kind: event.PhaseStarted, Phase: "certs/ca"}, ""},
 		"phase finished": {event.Event{Kind: event.PhaseFinished, Phase: "certs/ca"}, ""},
+		"a long phase":   {event.Event{Kind: event.PhaseFinished, Phase: "wait-control-plane", Elapsed: 12340 * time.Millisecond}, "06:07:08 wait-control-plane: took 12.3s\n"},
 		"step started":   {event.Event{Kind: event.StepStarted, Phase: "certs/ca", Message: "file /x"}, ""},
 		"created":        {event.Event{Kind: event.StepFinished, Phase: "certs/ca", Verb: "create", Message: "file /x"}, "06:07:08 certs/ca: created file /x\n"},
 		"updated":        {event.Event{Kind: event.StepFinished, Phase: "certs/ca", Verb: "update", Message: "file /x"}, "06:07:08 certs/ca: updated file /x\n"},
@@ -153,7 +154,8 @@ func TestLive(t *testing.T) {
 
 	want := []string{
 		"✓ certs/ca                           1 changed        30ms",
-		"! warning: node is not Ready; hint: kubectl get node",
+		"! warning: node is not Ready",
+		"  hint: kubectl get node",
 		"✓ wait                               waited             3s",
 		"✗ addon                              failed",
 		"  certs/ca/x@h: took back /x",
@@ -245,5 +247,16 @@ func TestWrap(t *testing.T) {
 		if got := strings.Join(Wrap(text, 10), "|"); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
+	}
+}
+
+func TestFit(t *testing.T) {
+	const text = "error: a message of many words\n  indented too, and so on\nshort"
+	if got := (Streams{}).Fit(text); got != text {
+		t.Errorf("in a log: %q", got)
+	}
+	got := Streams{Terminal: true, Width: func() int { return 20 }}.Fit(text)
+	if want := "error: a message\n  of many words\n  indented too,\n    and so on\nshort"; got != want {
+		t.Errorf("on a terminal:\n%s\nwant\n%s", got, want)
 	}
 }

@@ -22,3 +22,22 @@ func Wrap(text string, width int) []string {
 	}
 	return append(lines, line)
 }
+
+// Fit wraps the lines of a message at blanks to the width of the terminal. In a
+// log, lines stay whole.
+func (s Streams) Fit(text string) string {
+	if !s.Terminal {
+		return text
+	}
+	var lines []string
+	for _, line := range strings.Split(text, "\n") {
+		indent := line[:len(line)-len(strings.TrimLeft(line, " "))]
+		for i, part := range Wrap(line, s.width()-len(indent)-len("  ")-1) {
+			if i > 0 {
+				part = "  " + part
+			}
+			lines = append(lines, indent+part)
+		}
+	}
+	return strings.Join(lines, "\n")
+}

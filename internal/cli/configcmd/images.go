@@ -62,7 +62,8 @@ func imagesList(s *session.Session) *cobra.Command {
 		Use:   "list",
 		Short: "List the images that a control-plane node needs",
 		Example: `  clusteradm config images list
-  clusteradm config images list --kubernetes-version v1.35.4 --image-repository mirror.example.com/k8s -o json`,
+  clusteradm config images list --kubernetes-version v1.35.4 -o json
+  clusteradm config images list --image-repository mirror.example.com/k8s`,
 		Args: session.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			list, err := o.list(cmd.Context(), s)

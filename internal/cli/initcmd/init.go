@@ -47,20 +47,25 @@ changes nothing and says so.`,
 		},
 	}
 	o.flags(cmd)
-	cmd.AddCommand(list(s).Command())
+	cmd.AddCommand(commands(s).Command())
 	return cmd
 }
 
-// list is the phases of init as commands.
-func list(s *session.Session) phasecmd.List {
-	return phasecmd.List{Name: "init", Phases: phases.Init(), Bind: func(cmd *cobra.Command, some []plan.Phase) {
+// list is the phases of init.
+func list() phasecmd.List { return phasecmd.List{Name: "init", Phases: phases.Init()} }
+
+// commands has them as commands.
+func commands(s *session.Session) phasecmd.List {
+	l := list()
+	l.Bind = func(cmd *cobra.Command, some []plan.Phase) {
 		o := &options{}
 		o.flags(cmd)
 		cmd.Args = session.Args(cobra.NoArgs)
 		cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 			return run(cmd.Context(), s, o.complete(cmd), some, false)
 		}
-	}}
+	}
+	return l
 }
 
 func (o *options) flags(cmd *cobra.Command) {
@@ -87,7 +92,7 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.StringVar(&o.ServiceDNSDomain, "service-dns-domain", "", "DNS domain of services (default cluster.local)")
 	f.StringSliceVar(&o.SkipPhases, "skip-phases", nil, "phases to leave out")
 	f.BoolVar(&o.skipTokenPrint, "skip-token-print", false, "do not print the join command, which holds the token")
-	f.StringVar(&o.Token, "token", "", "bootstrap token to make; seen in the process list, so better in the configuration file")
+	f.StringVar(&o.Token, "token", "", "bootstrap token to make; - for stdin, since flags are seen in the list of processes")
 	f.BoolVar(&o.uploadCerts, "upload-certs", false, "upload the certificates that further control planes share (not supported yet)")
 	f.DurationVar(&o.tokenTTL, "token-ttl", 24*time.Hour, "how long the bootstrap token lives; 0 for ever")
 }
@@ -111,6 +116,11 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 	if err := o.refuse(); err != nil {
 		return err
 	}
+	given, err := s.Given([]string{o.Token})
+	if err != nil {
+		return err
+	}
+	o.Token = given[0]
 	docs, err := s.Documents(o.file)
 	if err != nil {
 		return &exit.UsageError{Err: err}
@@ -125,7 +135,7 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 	}
 	defer release()
 	s.Warn(loaded.Warnings, loaded.Unused)
-	skip, err := list(s).Skipped(loaded.Cluster.SkipPhases, some)
+	skip, err := list().Skipped(loaded.Cluster.SkipPhases, some)
 	if err != nil {
 		return err
 	}
@@ -151,7 +161,7 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 	if err := prepared.ensure(); err != nil {
 		return err
 	}
-	p, err := plan.Build(list(s).RunName(some, whole), some, prepared.input, skip)
+	p, err := plan.Build(list().RunName(some, whole), some, prepared.input, skip)
 	if err != nil {
 		return &exit.UsageError{Err: err}
 	}

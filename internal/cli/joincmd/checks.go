@@ -62,7 +62,7 @@ func (o *options) check(ctx context.Context, s *session.Session) error {
 		return err
 	}
 	defer release()
-	s.Warn(nil, join.Unused)
+	s.Warn(join.Warnings, join.Unused)
 	p, fixed, err := o.fixed(ctx, s, join, true)
 	if err != nil {
 		return err

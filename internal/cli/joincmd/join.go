@@ -48,15 +48,18 @@ node of the cluster it changes nothing.`,
   clusteradm join --config join.yaml --dry-run`,
 	}
 	bind(s, o, cmd, phases.Join(), true)
-	cmd.AddCommand(list(s).Command())
+	cmd.AddCommand(commands(s).Command())
 	return cmd
 }
 
-// list is the phases of join as commands.
-func list(s *session.Session) phasecmd.List {
-	return phasecmd.List{Name: "join", Phases: phases.Join(), Args: argument, Bind: func(cmd *cobra.Command, some []plan.Phase) {
-		bind(s, &options{}, cmd, some, false)
-	}}
+// list is the phases of join.
+func list() phasecmd.List { return phasecmd.List{Name: "join", Phases: phases.Join(), Args: argument} }
+
+// commands has them as commands.
+func commands(s *session.Session) phasecmd.List {
+	l := list()
+	l.Bind = func(cmd *cobra.Command, some []plan.Phase) { bind(s, &options{}, cmd, some, false) }
+	return l
 }
 
 const argument = " [api-server-endpoint]"
@@ -129,7 +132,7 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 	}
 	defer release()
 	s.Warn(join.Warnings, join.Unused)
-	skip, err := list(s).Skipped(join.SkipPhases, some)
+	skip, err := list().Skipped(join.SkipPhases, some)
 	if err != nil {
 		return err
 	}
@@ -153,7 +156,7 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 			skip = append(skip, "preflight") // it is done
 		}
 	}
-	p, err := plan.Build(list(s).RunName(some, whole), some, in, skip)
+	p, err := plan.Build(list().RunName(some, whole), some, in, skip)
 	if err != nil {
 		return &exit.UsageError{Err: err}
 	}

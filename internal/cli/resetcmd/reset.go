@@ -89,7 +89,7 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 		return err
 	}
 	defer release()
-	s.Warn(nil, reset.Unused)
+	s.Warn(reset.Warnings, reset.Unused)
 	names := phasecmd.Names(some, skip)
 	p, err := prepare(ctx, s, reset, names)
 	if err != nil {

@@ -136,7 +136,7 @@ func (s *Session) warn(e event.Event, name string) {
 		ui.NewJSON(s.Streams.Out).Emit(e)
 		return
 	}
-	fmt.Fprintf(s.Streams.Err, "[WARNING%s] %s\n", name, e.Message)
+	fmt.Fprintln(s.Streams.Err, s.Streams.Fit(fmt.Sprintf("[WARNING%s] %s", name, e.Message)))
 	if e.Hint != "" {
 		fmt.Fprintln(s.Streams.Err, "  hint:", e.Hint)
 	}
