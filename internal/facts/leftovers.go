@@ -67,11 +67,11 @@ func kubeChains(saved string) int {
 }
 
 // sandboxes are pods that run without a kubelet of ours.
-func (m *looker) sandboxes(r cri.Reader) {
+func (m *looker) sandboxes(ctx context.Context, r cri.Reader) {
 	if r == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(m.ctx, runtimeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, runtimeTimeout)
 	defer cancel()
 	sandboxes, err := r.Sandboxes(ctx)
 	if err != nil {
