@@ -179,7 +179,7 @@ func TestErrorsNameTheFlag(t *testing.T) {
 	text := err.Error()
 	for _, want := range []string{
 		`--pod-network-cidr: ClusterConfiguration networking.podSubnet: "x" is not an address range`, "--token: InitConfiguration bootstrapTokens[0].token: is not a bootstrap token",
-		"--apiserver-bind-port: InitConfiguration localAPIEndpoint.bindPort", `--pod-network: Addons podNetwork.kind: "flanel" is not known`, "--certificate-key: ",
+		"--apiserver-bind-port: InitConfiguration localAPIEndpoint.bindPort: 99999 is not a port", `--pod-network: Addons podNetwork.kind: "flanel" is not known`, "--certificate-key: ",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
