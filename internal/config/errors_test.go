@@ -198,6 +198,37 @@ func TestErrorsNameTheFlag(t *testing.T) {
 	}
 }
 
+// One kind of error may have several causes, and each its own way out.
+func TestHintsFitTheMistake(t *testing.T) {
+	hints := func(err error) string {
+		var all config.Errors
+		errors.As(err, &all)
+		return strings.Join(all.Hints(), "\n")
+	}
+	join := func(endpoint, token string) string {
+		in := inputs()
+		in.Overrides = config.Overrides{APIServerEndpoint: endpoint, Token: token, DiscoveryTokenSkipCAHash: true}
+		_, err := config.LoadJoin(nil, in)
+		return hints(err)
+	}
+	load := func(docs string) string {
+		_, err := config.Load([]byte(docs), inputs())
+		return hints(err)
+	}
+	for name, c := range map[string]struct{ got, want string }{
+		"no port":               {join("192.0.2.1", "abcdef.0123456789abcdef"), "6443"},
+		"no brackets":           {join("fd00::1:6443", "abcdef.0123456789abcdef"), "[address]:port"},
+		"a join's token":        {join("a:6443", "abc"), "clusteradm token create --print-join-command"},
+		"an init's token":       {load(initDoc + "bootstrapTokens: [{token: abc}]\n"), "clusteradm token generate"},
+		"arguments of v1beta3":  {load(clusterDoc + "scheduler: {extraArgs: {v: '2'}}\n"), "- {name: FLAG, value: VALUE}"},
+		"a mapping of any kind": {load(clusterDoc + "apiServer: {certSANs: {a: b}}\n"), ""},
+	} {
+		if !strings.Contains(c.got, c.want) || c.want == "" && c.got != "" {
+			t.Errorf("%s: hints are %q, want %q", name, c.got, c.want)
+		}
+	}
+}
+
 func TestJoin(t *testing.T) {
 	in := inputs()
 	in.Overrides = config.Overrides{APIServerEndpoint: "[fd00::1]:6443", Token: "abcdef.0123456789abcdef", DiscoveryTokenCACertHash: []string{"sha256:" + strings.Repeat("0a", 32)}}

@@ -77,7 +77,11 @@ func (f field) port(value int32) {
 func (f field) hostPort(value string) {
 	host, port, ok := splitHostPort(value)
 	if !ok {
-		f.bad(strconv.Quote(value)+" is not host:port", "write IPv6 addresses as [address]:port")
+		hint := "the port of an API server is 6443 unless it was set"
+		if strings.Contains(value, ":") {
+			hint = "write IPv6 addresses as [address]:port"
+		}
+		f.bad(strconv.Quote(value)+" is not host:port", hint)
 		return
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || strconv.FormatUint(n, 10) != port {
