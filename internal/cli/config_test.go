@@ -20,6 +20,7 @@ scheduler:
 `
 
 func TestConfigPrint(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	for command, want := range map[string]string{"init": "ClusterConfiguration", "join": "JoinConfiguration", "reset": "ResetConfiguration", "upgrade": "UpgradeConfiguration"} {
 		text := r.run("config", "print", command+"-defaults").is(t, 0, "kind: "+want, " # ").out
@@ -36,6 +37,7 @@ func TestConfigPrint(t *testing.T) {
 }
 
 func TestConfigValidate(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.files["bad.yaml"] = initConfig + "---\napiVersion: kubeadm.k8s.io/v1beta4\nkind: JoinConfiguration\ncaCertPath: x\nskipPhase: []\n"
 	r.run("config", "validate", "--config", "bad.yaml").is(t, 2, "line 18, column 13: JoinConfiguration caCertPath: ", "line 19, column 1: JoinConfiguration skipPhase: unknown field", "hint: did you mean skipPhases?", "discovery: bootstrapToken or file")
@@ -74,6 +76,7 @@ func TestConfigValidate(t *testing.T) {
 }
 
 func TestConfigMigrate(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.files["old.yaml"] = oldConfig
 	text := r.run("config", "migrate", "--old-config", "old.yaml").is(t, 0, "kubeadm.k8s.io/v1beta4", "- name: v").out
@@ -98,6 +101,7 @@ func TestConfigMigrate(t *testing.T) {
 }
 
 func TestConfigImagesList(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.run("config", "images", "list").is(t, 0, "registry.k8s.io/kube-apiserver:v1.36.3\n", "registry.k8s.io/etcd:3.6.8-0\n")
 	r.files["c2.yaml"] = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nproxy: {disabled: true}\n"
@@ -113,6 +117,7 @@ func TestConfigImagesList(t *testing.T) {
 
 // kubeadm's flags that init and join did not have.
 func TestFlagsOfKubeadm(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	dir := fstest.MapFS{"p/kube-apiserver+json.yaml": {Data: []byte(`[{"op": "remove", "path": "/nothing"}]`)}, "q/etcd+json.yaml": {Data: []byte(`a: b`)}}
 	for name, file := range dir {
@@ -139,6 +144,7 @@ func TestFlagsOfKubeadm(t *testing.T) {
 }
 
 func TestRootfs(t *testing.T) {
+	t.Parallel()
 	var roots []string
 	var out, stderr strings.Builder
 	s := &session.Session{Chroot: func(path string) error {

@@ -92,6 +92,7 @@ func (r *rig) joinArgs() []string {
 }
 
 func TestJoin(t *testing.T) {
+	t.Parallel()
 	cp := running(t)
 	args := cp.joinArgs()
 	w := cp.worker()
@@ -120,6 +121,7 @@ func TestJoin(t *testing.T) {
 }
 
 func TestJoinTakesTheTokenFromStdin(t *testing.T) {
+	t.Parallel()
 	cp := running(t)
 	args := cp.joinArgs()
 	w := cp.worker()
@@ -134,6 +136,7 @@ func TestJoinTakesTheTokenFromStdin(t *testing.T) {
 
 // A discovery file brings what a token would be for.
 func TestJoinByFile(t *testing.T) {
+	t.Parallel()
 	cp := running(t)
 	id := cp.client("joiner", "system:bootstrappers")
 	b64 := base64.StdEncoding.EncodeToString
@@ -175,6 +178,7 @@ func TestJoinByFile(t *testing.T) {
 
 // The cluster may name another server than the one that was asked.
 func TestJoinTriesTheServerThatTheClusterNames(t *testing.T) {
+	t.Parallel()
 	cp := running(t)
 	w := cp.worker()
 	w.dial = func(addr string) (net.Conn, error) {

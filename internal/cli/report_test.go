@@ -18,6 +18,7 @@ import (
 )
 
 func TestReport(t *testing.T) {
+	t.Parallel()
 	plain := errors.New("a cause")
 	for name, c := range map[string]struct {
 		err        error

@@ -8,6 +8,7 @@ import (
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/cri"
+	"github.com/clusteradm/clusteradm/internal/procfs"
 )
 
 // packaged begin the names of network configurations that packages bring and
@@ -45,9 +46,9 @@ func (m *looker) leftoverRules() {
 		}
 	}
 	if out, err := m.query(2*time.Second, "nft", "list", "tables"); err == nil {
-		for line := range strings.Lines(out) {
-			if line = strings.TrimSpace(line); strings.HasSuffix(line, " kube-proxy") {
-				m.left("nftables " + line)
+		for _, table := range procfs.Tables(out) {
+			if strings.HasSuffix(table, " kube-proxy") {
+				m.left("nftables table " + table)
 			}
 		}
 	}

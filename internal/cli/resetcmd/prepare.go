@@ -21,7 +21,7 @@ import (
 // is the one that the kubelet has.
 func load(ctx context.Context, s *session.Session, docs []byte, o config.Overrides) (*config.Reset, error) {
 	in := s.Inputs(ctx, o)
-	if socket := facts.KubeletSocket(ctx, s.Machine); socket != "" {
+	if socket := facts.RuntimeEndpoint(ctx, s.Machine); socket != "" {
 		in.CRISockets = []string{socket}
 	}
 	return config.LoadReset(docs, in)
