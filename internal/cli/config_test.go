@@ -67,6 +67,12 @@ func TestConfigValidate(t *testing.T) {
 	}
 	r.run("config", "validate").is(t, 2, "--config is required", "config print init-defaults")
 	r.run("config", "validate", "--config", "gone.yaml").is(t, 2, "read configuration")
+
+	// A file that says nothing is a mistake of every command, never its defaults.
+	r.files["empty.yaml"] = "# not written yet\n---\n"
+	for _, command := range [][]string{{"config", "validate"}, {"init"}, {"join", "192.0.2.10:6443"}, {"reset"}, {"certs", "renew", "all"}} {
+		r.run(append(command, "--config", "empty.yaml")...).is(t, 2, "error: no document in empty.yaml\nhint: clusteradm config print init-defaults\n")
+	}
 }
 
 func TestConfigMigrate(t *testing.T) {
@@ -91,7 +97,7 @@ func TestConfigMigrate(t *testing.T) {
 	if _, ok := r.machine.Content("/root/none.yaml"); ok {
 		t.Error("a file was written for a configuration that is wrong")
 	}
-	r.run("config", "migrate").is(t, 2, "--old-config is required")
+	r.run("config", "migrate").is(t, 2, "--old-config is required", "hint: clusteradm config migrate --help")
 }
 
 func TestConfigImagesList(t *testing.T) {

@@ -116,6 +116,8 @@ func TestJoin(t *testing.T) {
 	w.run(part("preflight")...).is(t, 0)
 
 	cp.worker().run(args...).is(t, 1, "join: the cluster has a Ready node w1 already")
+	w.run("join", args[1], "--token", "short", "--discovery-token-unsafe-skip-ca-verification").is(t, 2,
+		"--token: JoinConfiguration discovery.bootstrapToken.token: is not a bootstrap token", "clusteradm token create --print-join-command")
 }
 
 func TestJoinTakesTheTokenFromStdin(t *testing.T) {

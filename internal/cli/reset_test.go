@@ -114,6 +114,18 @@ func TestResetWithoutItsEtcdPhaseKeepsTheData(t *testing.T) {
 	}
 }
 
+// A part that cleans nothing up says nothing of what is there: it is the
+// cluster's.
+func TestAPartOfResetTellsNoLeftovers(t *testing.T) {
+	r, _ := controlPlaneRig(t)
+	for _, args := range [][]string{{"reset", "phase", "preflight"}, {"reset", "phase", "remove-etcd-member"}} {
+		got := r.run(args...).is(t, 0, strings.Join(args, " ")+": nothing to do\n")
+		if strings.Contains(got.out, "/etc/kubernetes") {
+			t.Errorf("%v: %s", args, got.out)
+		}
+	}
+}
+
 func TestResetFindsItsCertificatesDirectory(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

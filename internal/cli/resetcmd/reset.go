@@ -117,7 +117,7 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 		return s.ShowPlan(planned.Name, changes)
 	}
 	if !changing {
-		return p.report(ctx, s, engine.Result{})
+		return p.report(ctx, s, planned.Name, engine.Result{})
 	}
 	if !reset.Force && p.asks {
 		if err := confirm(ctx, s, changes); err != nil {
@@ -128,7 +128,7 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 	if err != nil {
 		return err
 	}
-	return p.report(ctx, s, result)
+	return p.report(ctx, s, planned.Name, result)
 }
 
 // confirm shows what goes and asks.
