@@ -121,7 +121,7 @@ func (o *options) load(ctx context.Context, s *session.Session) (*config.Loaded,
 	o.Token = given[0]
 	docs, err := s.Documents(o.file)
 	if err != nil {
-		return nil, &exit.UsageError{Err: err}
+		return nil, err
 	}
 	return config.Load(docs, s.Inputs(ctx, o.Overrides))
 }

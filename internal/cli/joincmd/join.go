@@ -117,7 +117,7 @@ func (o *options) flags(cmd *cobra.Command) {
 func (o *options) load(ctx context.Context, s *session.Session) (*config.Join, error) {
 	docs, err := s.Documents(o.file)
 	if err != nil {
-		return nil, &exit.UsageError{Err: err}
+		return nil, err
 	}
 	join, err := config.LoadJoin(docs, s.Inputs(ctx, o.Overrides))
 	switch {
