@@ -47,28 +47,32 @@ func Read(files map[string]secret.Bytes, c *cluster.Cluster) (*Bundle, error) {
 	b := (*Bundle)(nil).clone()
 	b.Dir = c.CertificatesDir
 	var errs []error
-	read := func(path string, decode func(secret.Bytes) error) secret.Bytes {
+	read := func(path, hint string, decode func(secret.Bytes) error) secret.Bytes {
 		data, ok := files[path]
 		if !ok {
 			return secret.Bytes{}
 		}
 		if err := decode(data); err != nil {
-			errs = append(errs, &CheckError{path, Damaged, err.Error(), hintRestore})
+			errs = append(errs, &CheckError{path, Damaged, err.Error(), hint})
 		}
 		return data
 	}
 	key := func(d secret.Bytes) error { _, err := decodeKey(d); return err }
 	for _, s := range Tree(c, cluster.Node{}) {
 		if s.KeyOnly {
-			b.ServiceAccount.Private = read(s.KeyPath(), key)
-			b.ServiceAccount.Public = read(s.PublicPath(), func(d secret.Bytes) error {
+			b.ServiceAccount.Private = read(s.KeyPath(), hintRestore, key)
+			b.ServiceAccount.Public = read(s.PublicPath(), hintRestore, func(d secret.Bytes) error {
 				_, err := decodePublic(d.Reveal())
 				return err
 			}).Reveal()
 			continue
 		}
-		p := Pair{Key: read(s.KeyPath(), key)}
-		p.Cert = read(s.CertPath(), func(d secret.Bytes) error {
+		again := hintRestore // no other machine has what is this node's own
+		if ca := (Spec{Dir: s.Dir, Base: s.CABase}); !s.IsCA && !files[ca.KeyPath()].Empty() {
+			again = "rm " + s.CertPath() + " " + s.KeyPath() + "; clusteradm init phase certs " + s.Name
+		}
+		p := Pair{Key: read(s.KeyPath(), again, key)}
+		p.Cert = read(s.CertPath(), again, func(d secret.Bytes) error {
 			_, err := decodeCerts(d.Reveal())
 			return err
 		}).Reveal()
@@ -77,7 +81,7 @@ func Read(files map[string]secret.Bytes, c *cluster.Cluster) (*Bundle, error) {
 		}
 	}
 	for _, p := range kubeconfigPaths() {
-		data := read(p, func(d secret.Bytes) error { _, err := DecodeKubeconfig(d); return err })
+		data := read(p, hintRestore, func(d secret.Bytes) error { _, err := DecodeKubeconfig(d); return err })
 		if !data.Empty() {
 			b.Kubeconfigs[p] = data
 		}

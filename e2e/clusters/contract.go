@@ -75,9 +75,10 @@ exec kubectl get -A -o json "$kinds"`)
 	return s, nil
 }
 
-// CompareContract compares until nothing unexpected differs: a new cluster
-// goes on making objects for some seconds. What differs at the end is returned.
-func CompareContract(ctx context.Context, kubeadm, clusteradm *ContractRun, within time.Duration, unexpected func([]contract.Difference) []string) ([]contract.Difference, error) {
+// CompareContract compares until nothing is wrong with what differs, neither
+// too much nor too little: a new cluster goes on making objects for some
+// seconds. What differs at the end is returned.
+func CompareContract(ctx context.Context, kubeadm, clusteradm *ContractRun, within time.Duration, wrong func([]contract.Difference) []string) ([]contract.Difference, error) {
 	var found []contract.Difference
 	err := Eventually(ctx, within, "two equal clusters", func() error {
 		want, err := kubeadm.Snapshot(ctx)
@@ -94,7 +95,7 @@ func CompareContract(ctx context.Context, kubeadm, clusteradm *ContractRun, with
 			}
 		}
 		found = contract.Compare(want, got)
-		if list := unexpected(found); len(list) > 0 {
+		if list := wrong(found); len(list) > 0 {
 			return errors.New(strings.Join(list, "\n"))
 		}
 		return nil

@@ -116,6 +116,11 @@ func TestJoin(t *testing.T) {
 	w.run(part("preflight")...).is(t, 0)
 
 	cp.worker().run(args...).is(t, 1, "join: the cluster has a Ready node w1 already")
+	before = cp.snapshot()
+	cp.run(args...).is(t, 4, "[ERROR FileAvailable--etc-kubernetes-manifests-kube-apiserver.yaml]", "this machine is a control plane")
+	if diff := hosttest.Diff(before, cp.snapshot()); diff != "" {
+		t.Errorf("a control plane was changed:\n%s", diff)
+	}
 	w.run("join", args[1], "--token", "short", "--discovery-token-unsafe-skip-ca-verification").is(t, 2,
 		"--token: JoinConfiguration discovery.bootstrapToken.token: is not a bootstrap token", "clusteradm token create --print-join-command")
 }

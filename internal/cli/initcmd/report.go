@@ -45,7 +45,8 @@ func (r result) print(ctx context.Context, s *session.Session, in plan.Input, cl
 		return err
 	}
 	out := s.Streams.Out
-	fmt.Fprintf(out, "\nThe control plane runs. To use the cluster:\n\n  export KUBECONFIG=%s\n", cluster.AdminConf)
+	fmt.Fprintf(out, "\nThe control plane runs. To use the cluster as root:\n\n  export KUBECONFIG=%[1]s\n\nAs another user:\n\n"+
+		"  mkdir -p ~/.kube\n  sudo cp -i %[1]s ~/.kube/config\n  sudo chown $(id -u):$(id -g) ~/.kube/config\n", cluster.AdminConf)
 	if in.Cluster.PodNetwork.Kind == cluster.PodNetworkNone {
 		fmt.Fprintf(out, "\nNodes become Ready once a pod network is installed.\n")
 	}
