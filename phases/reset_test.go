@@ -51,7 +51,7 @@ spec:
   - {name: etcd-data, hostPath: {path: /data/etcd}}
 `
 
-const apiServerManifest = "spec:\n  containers:\n  - command: [kube-apiserver, --client-ca-file=/srv/pki/ca.crt]\n"
+const apiServerManifest = "kind: Pod\nspec:\n  containers:\n  - command: [kube-apiserver, --client-ca-file=/srv/pki/ca.crt]\n"
 
 // users is what is there before a cluster and has to be there after it.
 func users(m *hosttest.Machine) {

@@ -95,7 +95,7 @@ func documents(s *session.Session, flag, path, help string) ([]byte, error) {
 	}
 	docs, err := s.Documents(path)
 	if err != nil {
-		return nil, &exit.UsageError{Err: err}
+		return nil, err
 	}
 	return docs, nil
 }
