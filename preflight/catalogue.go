@@ -54,7 +54,7 @@ func Catalogue() []Doc {
 		{"TimeSync", w, both, true, "nothing keeps the kernel's clock in time"},
 		{"DiskSpace", ew, both, true, "the disk of the kubelet, the runtime or etcd is full (error) or so low that the kubelet would evict pods (warning); inodes too"},
 		{"FsyncLatency", w, local, true, "the disk of etcd's data needs more than 10 ms to sync a write (99th percentile); measured on a file without a name, which leaves nothing"},
-		{"EtcdQuorum", e, "reset", true, "the etcd of the others would be without a quorum, or it cannot be told"},
+		{"EtcdQuorum", ew, "reset", true, "the etcd of the others would be without a quorum, or it cannot be told (error); etcd has data and no manifest (warning)"},
 		{"Firewall", w, "reset", true, "neither iptables nor nft is there to look for rules of kube-proxy and the pod network"},
 		{"Leftovers", w, both, true, "what an earlier cluster left: network configuration and interfaces, pods, firewall chains"},
 	}

@@ -15,6 +15,11 @@ type Remains struct {
 	NodeName        string // the kubelet's certificate is for it; empty without
 	CertificatesDir string // empty when nothing tells it
 	Etcd            *LocalEtcd
+	// EtcdUnread is why the manifest that is there tells of no etcd: then its
+	// member and its data are not known. EtcdOrphan is etcd's usual data without
+	// a manifest, as with one that was moved away to stop etcd.
+	EtcdUnread string
+	EtcdOrphan bool
 	// Runtime is why the container runtime could not be asked for its pods;
 	// empty when it answers.
 	Runtime string

@@ -48,7 +48,17 @@ func Remains(ctx context.Context, h host.Reader) (cluster.Remains, error) {
 	}
 	r.NodeName = strings.TrimPrefix(commonName(found[cluster.KubeletClientPEM]), "system:node:")
 	r.CertificatesDir = certificatesDir(found[cluster.ManifestsDir+"/kube-apiserver.yaml"], found[cluster.KubeletConfig])
-	r.Etcd = localEtcd(found[cluster.ManifestsDir+"/etcd.yaml"])
+	manifest := found[cluster.ManifestsDir+"/etcd.yaml"]
+	if r.Etcd = localEtcd(manifest); r.Etcd == nil && manifest != nil {
+		r.EtcdUnread = cluster.ManifestsDir + "/etcd.yaml is not understood: it is no pod with a data directory"
+	}
+	if manifest == nil {
+		data, err := h.ReadDir(ctx, usualEtcdData)
+		if err != nil && !absent(err) {
+			return r, gather(h, err)
+		}
+		r.EtcdOrphan = len(data) > 0
+	}
 	if err := gatherEtcdFiles(ctx, h, r.Etcd); err != nil {
 		return r, err
 	}
@@ -59,6 +69,9 @@ func Remains(ctx context.Context, h host.Reader) (cluster.Remains, error) {
 	}
 	return r, gatherFirewall(ctx, h, &r)
 }
+
+// usualEtcdData is where etcd keeps its data unless it is told otherwise.
+const usualEtcdData = "/var/lib/etcd/member"
 
 // gatherFirewall finds the programs: where both kinds of iptables are, each has
 // rules of its own, and the plain name is one of them.

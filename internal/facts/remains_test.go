@@ -53,6 +53,33 @@ func TestRemains(t *testing.T) {
 	}
 }
 
+// That etcd is not understood is not that there is none: its member would stay
+// in a cluster of several, unasked.
+func TestEtcdThatIsNotUnderstood(t *testing.T) {
+	for name, c := range map[string]struct {
+		manifest       *string
+		unread, orphan bool
+	}{
+		"no manifest":   {nil, false, true},
+		"a torn one":    {ptr("apiVersion: v1\nspec:\n  containers: [{command: [etcd, --data-d"), true, false},
+		"an empty one":  {ptr(""), true, false},
+		"no data dir":   {ptr("spec: {containers: [{command: [etcd]}]}"), true, false},
+		"the whole one": {ptr(etcdPod), false, false},
+	} {
+		m := hosttest.New("cp1", hosttest.Options{})
+		m.Put("/var/lib/etcd/member/wal/0.wal", "", 0o600)
+		if c.manifest != nil {
+			m.Put(cluster.ManifestsDir+"/etcd.yaml", *c.manifest, 0o600)
+		}
+		r, err := Remains(t.Context(), host.AsReader(m))
+		if err != nil || (r.EtcdUnread != "") != c.unread || r.EtcdOrphan != c.orphan || r.Etcd != nil && (c.unread || c.orphan) {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
+	}
+}
+
+func ptr(s string) *string { return &s }
+
 func TestCertificatesDirOfAWorker(t *testing.T) {
 	for kubelet, want := range map[string]string{
 		"authentication: {x509: {clientCAFile: /srv/pki/ca.crt}}": "/srv/pki",
