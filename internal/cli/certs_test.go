@@ -297,3 +297,21 @@ func TestCertificateKey(t *testing.T) {
 		t.Errorf("got %v", object)
 	}
 }
+
+// A kubelet that joined calls its user default-auth, and its machine may have
+// another name than its node.
+func TestRenewKnowsTheNodeOfAKubeletThatJoined(t *testing.T) {
+	r := newRig(t)
+	r.run("init", "--config", "c.yaml", "--node-name", "n7").is(t, 0)
+	conf, _ := r.machine.Content(cluster.KubeletConf)
+	r.machine.Put(cluster.KubeletConf, strings.ReplaceAll(conf, "system:node:n7", "default-auth"), 0o600)
+	if err := r.machine.Remove(t.Context(), cluster.KubeletClientPEM); err != nil {
+		t.Fatal(err)
+	}
+	r.containers.Down() // it ends after the files
+	r.run("certs", "renew", "all").is(t, 6)
+	client, _ := r.machine.Content("/var/lib/kubelet/pki/kubelet-client-init.pem")
+	if cert, err := pki.Leaf([]byte(client)); err != nil || cert.Subject.CommonName != "system:node:n7" {
+		t.Errorf("it is %+v, %v", cert, err)
+	}
+}

@@ -148,7 +148,7 @@ func prepareRenewal(ctx context.Context, s *session.Session, k *controlplane.Kno
 		}
 	}
 	if all {
-		in.Certs.KubeletClient, in.Certs.KubeletConf, err = pki.RenewKubelet(f.PKI, k.Cluster, now)
+		in.Certs.KubeletClient, in.Certs.KubeletConf, err = pki.RenewKubelet(f.PKI, k.Cluster, k.Node.Name, now)
 		in.Certs.Broken = in.Certs.Broken || !in.Certs.KubeletClient.Empty()
 	}
 	return in, renewal, err

@@ -4,6 +4,7 @@
 package controlplane
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,7 +88,7 @@ func Load(ctx context.Context, s *session.Session, o Flags) (*Known, error) {
 	k.Cluster, k.Node = loaded.Cluster, loaded.Node
 	if o.Config == "" {
 		k.ask(ctx, s, o.Kubeconfig)
-		k.Node.Name = nodeName(ctx, s, k.Node.Name)
+		k.Node.Name = k.nodeName(ctx, s)
 	}
 	if o.CertDir != "" {
 		c := *k.Cluster
@@ -129,17 +130,25 @@ func (k *Known) advertised(in *config.Inputs) {
 	}
 }
 
-// nodeName is whose credentials the kubelet has.
-func nodeName(ctx context.Context, s *session.Session, otherwise string) string {
-	data, err := s.Machine.ReadFile(ctx, cluster.KubeletConf)
-	if err != nil {
-		return otherwise
+// nodeName is whose credentials the kubelet has: one that joined calls its user
+// default-auth, and only its certificate tells. Without that, etcd's member is
+// called as the node.
+func (k *Known) nodeName(ctx context.Context, s *session.Session) string {
+	read := func(path string) []byte {
+		data, _ := s.Machine.ReadFile(ctx, path) // what cannot be read tells nothing
+		return data
 	}
-	conf, err := pki.DecodeKubeconfig(secret.NewBytes(data))
-	if name, ok := strings.CutPrefix(conf.User, "system:node:"); err == nil && ok {
-		return name
+	conf, _ := pki.DecodeKubeconfig(secret.NewBytes(read(cluster.KubeletConf)))
+	users := []string{conf.User}
+	if cert, err := pki.Leaf(read(cluster.KubeletClientPEM)); err == nil {
+		users = append(users, cert.Subject.CommonName)
 	}
-	return otherwise
+	for _, user := range users {
+		if name, ok := strings.CutPrefix(user, "system:node:"); ok {
+			return name
+		}
+	}
+	return cmp.Or(k.Flags[manifests.EtcdName]["name"], k.Node.Name)
 }
 
 func clusterOf(ctx context.Context, s *session.Session, kubeconfig string) (*cluster.Cluster, error) {
