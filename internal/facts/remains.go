@@ -108,6 +108,7 @@ func gatherFirewall(ctx context.Context, h host.Reader, r *cluster.Remains) erro
 type pod struct {
 	Spec struct {
 		Containers []struct {
+			Name    string   `json:"name"`
 			Command []string `json:"command"`
 			Args    []string `json:"args"`
 		} `json:"containers"`
@@ -120,9 +121,14 @@ type pod struct {
 	} `json:"spec"`
 }
 
-func (p pod) flag(name string) string {
+// flag is what a component's own container is told: others may stand beside
+// it, with flags of the same names. One without a name is the component's.
+func (p pod) flag(component, name string) string {
 	value := ""
 	for _, c := range p.Spec.Containers {
+		if c.Name != component && c.Name != "" {
+			continue
+		}
 		for _, arg := range slices.Concat(c.Command, c.Args) {
 			if v, ok := strings.CutPrefix(arg, "--"+name+"="); ok {
 				value = v
@@ -145,10 +151,11 @@ func localEtcd(manifest []byte) *cluster.LocalEtcd {
 	if len(manifest) == 0 || yaml.Unmarshal(manifest, &p) != nil {
 		return nil
 	}
+	flag := func(name string) string { return p.flag("etcd", name) }
 	e := &cluster.LocalEtcd{
-		Name: p.flag("name"), PeerURLs: list(p.flag("initial-advertise-peer-urls")), DataDir: p.flag("data-dir"),
-		Endpoints: slices.Concat(list(p.flag("listen-client-urls")), others(p.flag("initial-cluster"))),
-		CAFile:    p.flag("trusted-ca-file"), CertFile: p.flag("cert-file"), KeyFile: p.flag("key-file"),
+		Name: flag("name"), PeerURLs: list(flag("initial-advertise-peer-urls")), DataDir: flag("data-dir"),
+		Endpoints: slices.Concat(list(flag("listen-client-urls")), others(flag("initial-cluster"))),
+		CAFile:    flag("trusted-ca-file"), CertFile: flag("cert-file"), KeyFile: flag("key-file"),
 	}
 	for _, v := range p.Spec.Volumes {
 		if v.Name == "etcd-data" && v.HostPath.Path != "" {
@@ -198,29 +205,54 @@ func gatherEtcdFiles(ctx context.Context, h host.Reader, e *cluster.LocalEtcd) e
 	return nil
 }
 
+// certificateFlags are flags of the API server that kubeadm gives files of its
+// own certificates directory, by the names that they have there.
+var certificateFlags = [][2]string{
+	{"client-ca-file", "ca.crt"}, {"service-account-signing-key-file", "sa.key"}, {"tls-private-key-file", "apiserver.key"},
+	{"requestheader-client-ca-file", "front-proxy-ca.crt"}, {"kubelet-client-key", "apiserver-kubelet-client.key"},
+}
+
+// CertificatesDir is where an API server with these flags has its certificates
+// from; empty when they do not tell. Users give it files of their own, too, and
+// of the same names: so most of them count.
+func CertificatesDir(flag func(name string) string) string {
+	found, most := map[string]int{}, ""
+	for _, f := range certificateFlags {
+		dir, base := path.Split(flag(f[0]))
+		if dir = path.Clean(dir); base != f[1] || !path.IsAbs(dir) || dir == "/" {
+			continue
+		}
+		if found[dir]++; most == "" || found[dir] > found[most] {
+			most = dir
+		}
+	}
+	return most
+}
+
 // certificatesDir is where the API server or the kubelet has its CA from.
 func certificatesDir(apiServer, kubelet []byte) string {
 	var p pod
-	ca := ""
 	if yaml.Unmarshal(apiServer, &p) == nil {
-		ca = p.flag("client-ca-file")
-	}
-	if ca == "" {
-		var config struct {
-			Authentication struct {
-				X509 struct {
-					ClientCAFile string `json:"clientCAFile"`
-				} `json:"x509"`
-			} `json:"authentication"`
-		}
-		if yaml.Unmarshal(kubelet, &config) == nil {
-			ca = config.Authentication.X509.ClientCAFile
+		if dir := CertificatesDir(func(name string) string { return p.flag("kube-apiserver", name) }); dir != "" {
+			return dir
 		}
 	}
-	if !path.IsAbs(ca) || path.Dir(ca) == "/" {
+	var config struct {
+		Authentication struct {
+			X509 struct {
+				ClientCAFile string `json:"clientCAFile"`
+			} `json:"x509"`
+		} `json:"authentication"`
+	}
+	if yaml.Unmarshal(kubelet, &config) != nil {
 		return ""
 	}
-	return path.Dir(path.Clean(ca))
+	return CertificatesDir(func(name string) string {
+		if name == "client-ca-file" {
+			return config.Authentication.X509.ClientCAFile
+		}
+		return ""
+	})
 }
 
 // runtimeEndpoint is where the kubelet was told that its runtime is.

@@ -110,7 +110,7 @@ func (k *Known) ask(ctx context.Context, s *session.Session, kubeconfig string) 
 	c := *k.Cluster
 	c.KeyAlgorithm = "" // as each certificate has it
 	api := k.Flags[manifests.KubeAPIServer]
-	if dir := path.Dir(api["client-ca-file"]); path.IsAbs(dir) {
+	if dir := facts.CertificatesDir(func(name string) string { return api[name] }); dir != "" {
 		c.CertificatesDir = dir
 	}
 	if _, local := k.Flags[manifests.EtcdName]; !local && api != nil {
