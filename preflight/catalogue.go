@@ -46,7 +46,7 @@ func Catalogue() []Doc {
 		{"ExternalEtcdVersion", e, external, false, "a member does not answer, or is older than 3.5.24"},
 		{"ExternalEtcdClientCertificates", e, external, false, "the CA, certificate or key for the external etcd is not there"},
 		{"ClusterSettings", e, first, true, "the service or pod subnet, etcd's data directory or servers, or the version differs from that of the cluster on this machine, or its etcd joined others; a flag set through extraArgs is not looked at"},
-		{"NetworkOverlap", ew, first, true, "the node's address is in the network of pods or services (error), or a route of the machine overlaps with it (warning)"},
+		{"NetworkOverlap", ew, first, true, "the node's address is in the network of services or flannel's of pods (error), in that of another pod network, or a route of the machine overlaps with it (warning)"},
 		{"ProductUUID", w, both, true, "no product_uuid, or one that a vendor left in many machines"},
 		{"MachineID", w, both, true, "/etc/machine-id is missing, empty, uninitialized or no id"},
 		{"MACAddress", w, both, true, "a network interface without a MAC address, or two with the same"},
