@@ -9,6 +9,7 @@ import (
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/cri"
+	"github.com/clusteradm/clusteradm/internal/host"
 	"github.com/clusteradm/clusteradm/internal/secret"
 	"github.com/clusteradm/clusteradm/pki"
 )
@@ -275,9 +276,15 @@ func TestGenerateCSR(t *testing.T) {
 	if r.snapshot() != empty {
 		t.Error("a dry run changed the machine")
 	}
+	if err := r.machine.Mkdir(t.Context(), "/x", host.Attr{Mode: 0o700, UID: 1000, GID: 1000}); err != nil { // somebody's home
+		t.Fatal(err)
+	}
 	first := r.run(args...).is(t, 0, "/x/pki/apiserver.csr\n", "/x/pki/etcd/peer.csr\n", "/x/scheduler.conf.csr\n")
 	if n := strings.Count(first.out, ".csr\n"); n != 12 {
 		t.Errorf("%d requests", n)
+	}
+	if info, err := r.machine.Stat(t.Context(), "/x"); err != nil || info.Mode.Perm() != 0o700 || info.UID != 1000 {
+		t.Errorf("the directory that was there is %+v, %v", info, err)
 	}
 	before := r.snapshot()
 	r.run(args...).is(t, 0)
