@@ -189,7 +189,7 @@ func TestRenewGoesOn(t *testing.T) {
 	if string(r.conf(cluster.SchedulerConf).Cert) != string(first.Cert) {
 		t.Error("what the interrupted run has written is made anew")
 	}
-	r.run("certs", "renew", "scheduler.conf").is(t, 6)
+	r.run("certs", "renew", "scheduler.conf").is(t, 6, "clusteradm certs renew all was interrupted")
 	if string(r.conf(cluster.SchedulerConf).Cert) == string(first.Cert) {
 		t.Error("another renewal goes on with the interrupted one")
 	}

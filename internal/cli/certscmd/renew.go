@@ -167,6 +167,9 @@ func interrupted(s *session.Session, list string) (func(string, secret.Bytes) bo
 	if err != nil {
 		return nil, err
 	}
+	if run != nil && run.Unfinished() && strings.HasPrefix(run.List(), "certs renew ") && run.List() != list {
+		s.Warn(config.Errors{{Message: "clusteradm " + run.List() + " was interrupted: what it has written is perhaps not used yet; run it again"}}, nil)
+	}
 	if run != nil && run.Unfinished() && run.List() == list {
 		for _, e := range run.Entries {
 			if e.Kind == state.Intent && e.Undo != nil && s.Now().Sub(e.Time) < goOnWithin {
