@@ -33,9 +33,13 @@ func certs() plan.Phase {
 }
 
 func certificate(name string) plan.Phase {
+	short := "Make the " + name + " certificate and key"
+	if name == "sa" {
+		short = "Make the key pair that signs and checks service account tokens"
+	}
 	return plan.Phase{
 		Name:    name,
-		Short:   "Make the " + name + " certificate and key",
+		Short:   short,
 		Example: "clusteradm init phase certs " + name,
 		Plan: func(in plan.Input) ([]plan.Group, error) {
 			for _, spec := range pki.Tree(in.Cluster, in.Node) {

@@ -57,10 +57,11 @@ func TestCrashMatrix(t *testing.T) {
 				t.Fatalf("the list %s is not in the crash matrix", name)
 			}
 			whole := build(t)
+			start := whole.world.Machine.Snapshot(journals)
 			if _, err := whole.apply(t.Context(), name, list()); err != nil {
 				t.Fatal(err)
 			}
-			want := whole.snapshot()
+			m := matrix{name, list, build, start, whole.snapshot()}
 
 			counter := build(t)
 			counting := host.FailAt(counter.world.Machine, 0)
@@ -76,28 +77,37 @@ func TestCrashMatrix(t *testing.T) {
 			for k := 1; k <= mutations; k++ {
 				before := func(r *rig) { r.world.Through = host.FailAt(r.world.Machine, k) }
 				after := func(r *rig) { r.world.Through = host.FailAfter(r.world.Machine, k) }
-				crash(t, fmt.Sprintf("machine/%d/before", k), build, before, name, list, want)
-				crash(t, fmt.Sprintf("machine/%d/after", k), build, after, name, list, want)
+				m.crash(t, fmt.Sprintf("machine/%d/before", k), before)
+				m.crash(t, fmt.Sprintf("machine/%d/after", k), after)
 			}
 			for k := 1; k <= requests; k++ {
-				crash(t, fmt.Sprintf("cluster/%d", k), build, func(r *rig) { r.world.Store.FailAt(k, host.ErrInjected) }, name, list, want)
+				m.crash(t, fmt.Sprintf("cluster/%d", k), func(r *rig) { r.world.Store.FailAt(k, host.ErrInjected) })
 			}
 			for k := 1; k <= counter.world.Containers.Removals(); k++ {
-				crash(t, fmt.Sprintf("runtime/%d", k), build, func(r *rig) { r.world.Containers.FailAt(k, host.ErrInjected) }, name, list, want)
+				m.crash(t, fmt.Sprintf("runtime/%d", k), func(r *rig) { r.world.Containers.FailAt(k, host.ErrInjected) })
 			}
 			if counter.world.EtcdCluster.Removals() > 0 {
-				crash(t, "etcd", build, func(r *rig) { r.world.EtcdCluster.LoseAnswer(host.ErrInjected) }, name, list, want)
+				m.crash(t, "etcd", func(r *rig) { r.world.EtcdCluster.LoseAnswer(host.ErrInjected) })
 			}
 		})
 	}
 }
 
-func crash(t *testing.T, where string, build func(*testing.T) *rig, arm func(*rig), name string, list func() []plan.Phase, want string) {
+// matrix is one list and what it must end in.
+type matrix struct {
+	name        string
+	list        func() []plan.Phase
+	build       func(*testing.T) *rig
+	start, want string
+}
+
+func (m matrix) crash(t *testing.T, where string, arm func(*rig)) {
 	t.Run(where, func(t *testing.T) {
+		t.Parallel() // each has machines of its own
 		died := func() *rig {
-			r := build(t)
+			r := m.build(t)
 			arm(r)
-			if _, err := r.apply(t.Context(), name, list()); !errors.Is(err, host.ErrInjected) {
+			if _, err := r.apply(t.Context(), m.name, m.list()); !errors.Is(err, host.ErrInjected) {
 				t.Fatalf("the run ended with %v, want the injected failure", err)
 			}
 			r.world.Through = r.world.Machine // a new process
@@ -105,18 +115,17 @@ func crash(t *testing.T, where string, build func(*testing.T) *rig, arm func(*ri
 			return r
 		}
 		resumed := died()
-		if _, err := resumed.apply(t.Context(), name, list()); err != nil {
+		if _, err := resumed.apply(t.Context(), m.name, m.list()); err != nil {
 			t.Fatalf("again: %v", err)
 		}
-		if diff := hosttest.Diff(want, resumed.snapshot()); diff != "" {
+		if diff := hosttest.Diff(m.want, resumed.snapshot()); diff != "" {
 			t.Errorf("resumed, it differs from an uninterrupted run:\n%s", diff)
 		}
-		if result, err := resumed.apply(t.Context(), name, list()); err != nil || result.Changed != 0 {
+		if result, err := resumed.apply(t.Context(), m.name, m.list()); err != nil || result.Changed != 0 {
 			t.Errorf("a further run changed %d: %v", result.Changed, err)
 		}
 
 		back := died()
-		start := build(t).world.Machine.Snapshot(journals)
 		journal, err := back.runs.Reopen()
 		if err != nil {
 			t.Fatal(err)
@@ -129,13 +138,13 @@ func crash(t *testing.T, where string, build func(*testing.T) *rig, arm func(*ri
 		var end *engine.NoWayBackError
 		switch {
 		case errors.As(err, &end):
-			if end.Reason == "" || !kubeletIntended(journal) && name != "reset" {
+			if end.Reason == "" || !kubeletIntended(journal) && m.name != "reset" {
 				t.Errorf("rollback stopped early: %v", err)
 			}
 		case err != nil:
 			t.Fatal(err)
 		default:
-			if diff := hosttest.Diff(start, back.world.Machine.Snapshot(journals)); diff != "" {
+			if diff := hosttest.Diff(m.start, back.world.Machine.Snapshot(journals)); diff != "" {
 				t.Errorf("rolled back, it differs from the start:\n%s", diff)
 			}
 		}
@@ -176,8 +185,11 @@ func (r *rig) snapshot() string {
 }
 
 func newRig(t *testing.T, name string, started func(*rig, *hosttest.Machine)) *rig {
+	if theLoaded == nil {
+		theLoaded = load(t)
+	}
 	m := hosttest.New(name, hosttest.Options{Kubelet: "v1.36.3"})
-	r := &rig{world: plantest.New(m), runs: state.Open(t.TempDir()), loaded: load(t)}
+	r := &rig{world: plantest.New(m), runs: state.Open(t.TempDir()), loaded: theLoaded}
 	r.world.Store.Now = func() time.Time { return now }
 	r.world.Store.Down(true)
 	m.AddUnit(hosttest.Unit{Name: "kubelet.service", OnStart: func(m *hosttest.Machine) error {
@@ -186,6 +198,10 @@ func newRig(t *testing.T, name string, started func(*rig, *hosttest.Machine)) *r
 	}})
 	return r
 }
+
+// theLoaded is the configuration of all machines of the matrix: nothing changes
+// it, and reading it was most of making a machine.
+var theLoaded *config.Loaded
 
 const initDocs = `apiVersion: kubeadm.k8s.io/v1beta4
 kind: InitConfiguration
@@ -218,7 +234,8 @@ func load(t *testing.T) *config.Loaded {
 var entropy *pki.Bundle
 
 func initRig(t *testing.T) *rig {
-	loaded := load(t)
+	r := newRig(t, "cp1", func(r *rig, _ *hosttest.Machine) { r.world.Store.Down(false) })
+	loaded := r.loaded
 	specs, kubeconfigs := pki.Tree(loaded.Cluster, loaded.Node), pki.KubeconfigSpecs(loaded.Cluster, loaded.Node)
 	if entropy == nil {
 		var err error
@@ -226,7 +243,6 @@ func initRig(t *testing.T) *rig {
 			t.Fatal(err)
 		}
 	}
-	r := newRig(t, "cp1", func(r *rig, _ *hosttest.Machine) { r.world.Store.Down(false) })
 	var files []string
 	for _, s := range specs {
 		files = append(files, s.KeyPath(), s.CertPath(), s.PublicPath())
@@ -255,15 +271,7 @@ func initRig(t *testing.T) *rig {
 }
 
 func joinRig(t *testing.T) *rig {
-	loaded := load(t)
 	node := cluster.Node{Name: "w1", Host: "w1", Address: netip.MustParseAddr("192.0.2.11"), BindPort: 6443, CRISocket: "unix:///run/containerd/containerd.sock"}
-	bundle, err := pki.Ensure(nil, pki.Tree(loaded.Cluster, loaded.Node), nil, now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if joinCA == nil {
-		joinCA = bundle.Pairs["ca"].Cert
-	}
 	r := newRig(t, "w1", func(r *rig, m *hosttest.Machine) {
 		// What the kubelet leaves behind when it got its certificate.
 		m.Put(cluster.KubeletConf, "kubelet.conf of the kubelet", 0o600)
@@ -274,6 +282,14 @@ func joinRig(t *testing.T) *rig {
 		r.world.Store.Down(false)
 		r.world.Store.Put(kubetest.Object(t, "apiVersion: v1\nkind: Node\nmetadata: {name: w1}\nstatus: {conditions: [{type: Ready, status: \"True\"}]}\n"))
 	})
+	loaded := r.loaded
+	if joinCA == nil {
+		bundle, err := pki.Ensure(nil, pki.Tree(loaded.Cluster, loaded.Node), nil, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		joinCA = bundle.Pairs["ca"].Cert
+	}
 	r.input = func(ctx context.Context) (plan.Input, error) {
 		f, err := facts.Gather(ctx, host.AsReader(r.world.Machine), loaded.Cluster, nil, true)
 		if err != nil {

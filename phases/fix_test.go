@@ -19,8 +19,8 @@ const fstab = "UUID=1 / ext4 defaults 0 1\n/swap.img none swap sw 0 0\n# /dev/sd
 
 // fixRig is a machine that needs everything that --fix does.
 func fixRig(t *testing.T) *rig {
-	loaded := load(t)
 	r := newRig(t, "cp1", func(*rig, *hosttest.Machine) {})
+	loaded := r.loaded
 	m := r.world.Machine
 	m.Put(cluster.FstabFile, fstab, 0o640)
 	m.Put("/swap.img", hosttest.SwapSpace(), 0o600)

@@ -18,9 +18,13 @@ const imageStays = "an image is a cache; the kubelet removes those that nobody u
 // its checks look at what the plan would otherwise trip over, and an image that
 // no registry has is found before anything is changed.
 func preflightPhase(list string) plan.Phase {
+	short := "Check the machine before " + list
+	if list != "reset" {
+		short += ", and pull a control plane's images"
+	}
 	return plan.Phase{
 		Name:    "preflight",
-		Short:   "Check the machine before " + list + ", and pull a control plane's images",
+		Short:   short,
 		Example: "clusteradm " + list + " phase preflight",
 		Plan: func(in plan.Input) ([]plan.Group, error) {
 			if !in.Node.ControlPlane || in.Node.ImagePullPolicy == string(corev1.PullNever) {

@@ -70,9 +70,9 @@ func never(string, secret.Bytes) bool { return false }
 // renewRig is a control plane that runs, with a kubelet whose certificate has
 // expired.
 func renewRig(t *testing.T) *rig {
-	loaded, renewal := load(t), newRenewal(t)
+	renewal := newRenewal(t)
 	r := newRig(t, "cp1", func(r *rig, m *hosttest.Machine) { startPods(r, m) })
-	m := r.world.Machine
+	loaded, m := r.loaded, r.world.Machine
 	for _, f := range pki.Files(renewal.old) {
 		m.Put(f.Path, string(f.Content.Reveal()), 0o600)
 	}
@@ -162,7 +162,8 @@ func renewalInput(ctx context.Context, r *rig, renewal *renewal) (plan.Input, er
 
 // requestsRig is an empty machine.
 func requestsRig(t *testing.T) *rig {
-	loaded := load(t)
+	r := newRig(t, "cp1", func(*rig, *hosttest.Machine) {})
+	loaded := r.loaded
 	if theRequests == nil {
 		made, err := pki.Requests(nil, loaded.Cluster, loaded.Node, cluster.KubernetesDir)
 		if err != nil {
@@ -170,7 +171,6 @@ func requestsRig(t *testing.T) *rig {
 		}
 		theRequests = made
 	}
-	r := newRig(t, "cp1", func(*rig, *hosttest.Machine) {})
 	r.input = func(ctx context.Context) (plan.Input, error) {
 		paths := pki.RequestFiles(loaded.Cluster, loaded.Node, cluster.KubernetesDir)
 		f, err := facts.Gather(ctx, host.AsReader(r.world.Machine), loaded.Cluster, paths, false)

@@ -145,3 +145,17 @@ func sameKey(a, b crypto.PublicKey) bool {
 	k, ok := a.(interface{ Equal(crypto.PublicKey) bool })
 	return ok && k.Equal(b)
 }
+
+// CommonName is that of the first certificate in a file that may hold keys,
+// too; empty when none can be read.
+func CommonName(data []byte) string {
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != blockCert {
+			continue
+		}
+		if cert, err := x509.ParseCertificate(block.Bytes); err == nil {
+			return cert.Subject.CommonName
+		}
+	}
+	return ""
+}

@@ -25,6 +25,9 @@ func Init(c *cluster.Cluster, n cluster.Node) []Check {
 // cluster's certificate authority. c is what the cluster was found to be.
 func Join(c *cluster.Cluster, n cluster.Node, caPath string) []Check {
 	checks := []Check{privileged(), fileAvailable(cluster.KubeletConf), fileAvailable(cluster.BootstrapKubeletConf), fileAvailable(caPath), httpProxy()}
+	if !n.ControlPlane {
+		checks = append(checks, noControlPlane())
+	}
 	return append(checks, common(c, n)...)
 }
 
@@ -241,6 +244,18 @@ func fileAvailable(path string) Check {
 			return nil
 		}
 		return finding(Error, "clusteradm reset", "%s exists and belongs to another cluster or node", path)
+	}}
+}
+
+// noControlPlane finds a machine that a worker's join would take the settings
+// of its kubelet from, also where all that is there is of this cluster.
+func noControlPlane() Check {
+	const path = cluster.ManifestsDir + "/kube-apiserver.yaml"
+	return Check{"FileAvailable-" + strings.ReplaceAll(path, "/", "-"), func(s Subject) []Finding {
+		if !s.Facts.Exists(path) {
+			return nil
+		}
+		return finding(Error, "clusteradm reset   # first, if it is to be a worker", "%s exists: this machine is a control plane", path)
 	}}
 }
 

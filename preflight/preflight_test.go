@@ -153,6 +153,7 @@ func TestChecks(t *testing.T) {
 		"our manifest":             {func(s *preflight.Subject) { s.Ours = true; file("/etc/kubernetes/manifests/etcd.yaml")(s) }, initChecks, "", "", ""},
 		"our etcd":                 {func(s *preflight.Subject) { s.Ours = true; file("/var/lib/etcd")(s) }, initChecks, "", "", ""},
 		"our kubelet.conf":         {func(s *preflight.Subject) { s.Ours = true; file(cluster.KubeletConf)(s) }, initChecks, "", "", ""},
+		"a control plane to join":  {func(s *preflight.Subject) { s.Ours = true; file("/etc/kubernetes/manifests/kube-apiserver.yaml")(s) }, joinChecks, "FileAvailable--etc-kubernetes-manifests-kube-apiserver.yaml", failure, "is a control plane"},
 		"our earlier join":         {func(s *preflight.Subject) { s.Ours = true; file(caPath)(s); file(cluster.BootstrapKubeletConf)(s) }, joinChecks, "", "", ""},
 	} {
 		s := good()
@@ -234,7 +235,7 @@ var kubeadms = map[string][]string{
 }
 
 func TestNames(t *testing.T) {
-	ours := []string{"FileAvailable--etc-kubernetes-kubelet.conf", "Firewalld",
+	ours := []string{"FileAvailable--etc-kubernetes-kubelet.conf", "FileAvailable--etc-kubernetes-manifests-kube-apiserver.yaml", "Firewalld",
 		"FileContent--proc-sys-net-bridge-bridge-nf-call-iptables", "FileContent--proc-sys-net-bridge-bridge-nf-call-ip6tables"}
 	for _, d := range preflight.Catalogue() {
 		if d.Ours {

@@ -71,20 +71,9 @@ var obstacles = []obstacle{{
 	put:  "mkdir -p /var/lib/kubelet && echo x > /var/lib/kubelet/kubeadm-flags.env && chattr +i /var/lib/kubelet/kubeadm-flags.env", away: "chattr -i /var/lib/kubelet/kubeadm-flags.env",
 	exit: 6, says: []string{"/var/lib/kubelet/kubeadm-flags.env", "operation not permitted", "hint: lsattr"}, halfway: true,
 }, {
-	name: "no room for etcd, seen before",
+	name: "no room for etcd",
 	put:  "mkdir -p -m 700 /var/lib/etcd && mount -t tmpfs -o mode=700,size=20m contract /var/lib/etcd", away: "umount /var/lib/etcd",
 	exit: 4, says: []string{"DiskSpace", "/var/lib/etcd", "hint: "},
-}, {
-	// Its log is allocated as a whole, so it fails while init waits.
-	name: "no room for etcd, seen by etcd",
-	config: `kind: InitConfiguration
-nodeRegistration:
-  ignorePreflightErrors: [SystemVerification, DiskSpace]
-timeouts:
-  controlPlaneComponentHealthCheck: 20s
-`,
-	put: "mkdir -p -m 700 /var/lib/etcd && mount -t tmpfs -o mode=700,size=20m contract /var/lib/etcd", away: "mount -o remount,size=1g /var/lib/etcd",
-	exit: 6, says: []string{"API server", "hint: "}, halfway: true,
 }}
 
 // Whatever is in the way is told with its place and the right exit code,

@@ -41,12 +41,43 @@ func list(t *testing.T, args ...string) []pkg {
 // pure packages decide; what they import cannot do.
 func TestPhasesCannotDo(t *testing.T) {
 	forbidden := []string{"os", "os/exec", "net/http", "github.com/spf13/cobra", "k8s.io/client-go", "golang.org/x/crypto/ssh", "go.etcd.io"}
-	for _, p := range list(t, "../../phases/...", "../../preflight/...", "../../manifests/...", "../../addons/...", "../../internal/plan/...", "../../internal/cluster/...") {
+	for _, p := range list(t, "../../phases/...", "../../preflight/...", "../../manifests/...", "../../addons/...", "../../internal/plan", "../../internal/cluster/...", "../../internal/patch", "../../internal/procfs") {
 		for _, i := range p.Imports {
 			for _, f := range forbidden {
 				if i == f || strings.HasPrefix(i, f+"/") && f != "os" {
 					t.Errorf("%s imports %s: deciding and doing are apart", p.ImportPath, i)
 				}
+			}
+		}
+	}
+}
+
+// What decides must not even reach, through another package, what acts; and
+// what is an interface for the rest is wired to the real thing by commands.
+func TestOnlyCommandsWire(t *testing.T) {
+	doers := []string{"internal/host/local", "internal/kube/client", "internal/cri/client", "internal/etcd/client",
+		"internal/engine", "internal/world", "internal/facts", "internal/discovery"}
+	for _, p := range list(t, "../../...") {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		if slices.Contains(doers, name) || strings.HasPrefix(name, "internal/cli") || strings.HasPrefix(name, "cmd/") ||
+			strings.HasPrefix(name, "e2e/") || name == "internal/reference" {
+			continue
+		}
+		for _, doer := range doers {
+			if slices.Contains(p.Deps, module+doer) {
+				t.Errorf("%s depends on %s; internal/cli wires it to those who see its interface", name, doer)
+			}
+		}
+	}
+}
+
+// Fakes answer what a test put into them; nobody must get such an answer.
+func TestNoFakesInTheBinary(t *testing.T) {
+	fakes := []string{"internal/host/hosttest", "internal/kube/kubetest", "internal/cri/critest", "internal/cri/criserver", "internal/etcd/etcdtest", "internal/plan/plantest"}
+	for _, p := range list(t, "../../cmd/clusteradm") {
+		for _, d := range p.Deps {
+			if slices.Contains(fakes, strings.TrimPrefix(d, module)) || d == "testing" {
+				t.Errorf("clusteradm depends on %s, which is for tests", d)
 			}
 		}
 	}

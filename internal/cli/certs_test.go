@@ -32,6 +32,7 @@ func (r *rig) conf(path string) pki.Kubeconfig {
 }
 
 func TestCheckExpiration(t *testing.T) {
+	t.Parallel()
 	r := initialized(t)
 	before := r.snapshot()
 	r.run("certs", "check-expiration").is(t, 0, "CERTIFICATE AUTHORITY   EXPIRES", "apiserver-etcd-client", "364d", "9y", "kubelet-client",
@@ -69,6 +70,7 @@ func TestCheckExpiration(t *testing.T) {
 
 // It is most wanted when nothing works any more.
 func TestCheckExpirationOfWhatIsBroken(t *testing.T) {
+	t.Parallel()
 	r := initialized(t)
 	r.store.Down(true)
 	r.kubelet(nil) // not started
@@ -83,6 +85,7 @@ func TestCheckExpirationOfWhatIsBroken(t *testing.T) {
 }
 
 func TestRenewByName(t *testing.T) {
+	t.Parallel()
 	r := initialized(t)
 	before, manifest := r.conf(cluster.AdminConf), r.snapshot()
 	r.run("certs", "renew", "admin.conf", "--dry-run").is(t, 0, "update   files/admin.conf@cp1", "certs renew admin.conf: 1 changes; nothing was changed")
@@ -107,6 +110,7 @@ func TestRenewByName(t *testing.T) {
 
 // The configuration is the cluster's, or a file's.
 func TestRenewIsValidAsConfigured(t *testing.T) {
+	t.Parallel()
 	r := initialized(t)
 	valid := func() time.Duration {
 		leaf, err := pki.Leaf(r.conf(cluster.AdminConf).Cert)
@@ -128,6 +132,7 @@ func TestRenewIsValidAsConfigured(t *testing.T) {
 }
 
 func TestRenewRefuses(t *testing.T) {
+	t.Parallel()
 	r := initialized(t)
 	r.run("certs", "renew").is(t, 2, "hint: clusteradm certs renew --help")
 	r.run("certs", "renew", "kubelet.conf").is(t, 2, "there is no such certificate", "apiserver-etcd-client")
@@ -150,6 +155,7 @@ func TestRenewRefuses(t *testing.T) {
 
 // What reads its certificate once is restarted, and nothing else.
 func TestRenewRestarts(t *testing.T) {
+	t.Parallel()
 	r := initialized(t)
 	add := func(name, id string) {
 		r.machine.Put("/run/clock", "", 0o600)
@@ -181,6 +187,7 @@ func TestRenewRestarts(t *testing.T) {
 // A renewal that stopped part-way goes on: what it has written stays, for an
 // hour. Here the container runtime does not answer.
 func TestRenewGoesOn(t *testing.T) {
+	t.Parallel()
 	r := initialized(t)
 	r.containers.Down()
 	r.run("certs", "renew", "all").is(t, 6, "run the same command again to go on")
@@ -207,6 +214,7 @@ func TestRenewGoesOn(t *testing.T) {
 // With an external etcd its certificates are none of ours, also when only the
 // manifest of the API server tells.
 func TestRenewWithAnExternalEtcd(t *testing.T) {
+	t.Parallel()
 	r := initialized(t)
 	r.store.Down(true)
 	if err := r.machine.Remove(t.Context(), cluster.ManifestsDir+"/etcd.yaml"); err != nil {
@@ -218,6 +226,7 @@ func TestRenewWithAnExternalEtcd(t *testing.T) {
 
 // Taken back, the files are those of before.
 func TestRenewIsTakenBack(t *testing.T) {
+	t.Parallel()
 	r := initialized(t)
 	r.containers.Down()
 	before := r.snapshot()
@@ -232,6 +241,7 @@ func TestRenewIsTakenBack(t *testing.T) {
 }
 
 func TestKubeconfigUser(t *testing.T) {
+	t.Parallel()
 	r := initialized(t)
 	before := r.snapshot()
 	out := r.run("kubeconfig", "user", "--client-name", "alice", "--org", "developers,testers", "--validity-period", "24h").is(t, 0).out
@@ -269,6 +279,7 @@ func TestKubeconfigUser(t *testing.T) {
 }
 
 func TestGenerateCSR(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	args := []string{"certs", "generate-csr", "--config", "c.yaml", "--cert-dir", "/x/pki", "--kubeconfig-dir", "/x"}
 	empty := r.snapshot()
@@ -291,9 +302,14 @@ func TestGenerateCSR(t *testing.T) {
 	if r.snapshot() != before {
 		t.Error("a second run makes others")
 	}
+
+	here := t.TempDir()
+	t.Chdir(here)
+	r.run("certs", "generate-csr", "--config", "c.yaml", "--cert-dir", "csr/pki", "--kubeconfig-dir", "csr").is(t, 0, here+"/csr/pki/apiserver.csr\n", here+"/csr/admin.conf.csr\n")
 }
 
 func TestCertificateKey(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	first, second := r.run("certs", "certificate-key").is(t, 0).out, r.run("certs", "certificate-key").is(t, 0).out
 	if !regexp.MustCompile(`^[0-9a-f]{64}\n$`).MatchString(first) || first == second {

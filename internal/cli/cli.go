@@ -95,6 +95,7 @@ func furnish(root *cobra.Command) {
 		switch cmd.Name() {
 		case "help":
 			cmd.Example = "  clusteradm help init phase certs"
+			cmd.ValidArgsFunction = withTopics(cmd.ValidArgsFunction)
 			cmd.RunE = func(cmd *cobra.Command, args []string) error {
 				found, rest, err := cmd.Root().Find(args)
 				switch {
@@ -124,7 +125,10 @@ func version(s *session.Session) *cobra.Command {
 		Args:    session.Args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			if s.Format == "json" {
-				return json.NewEncoder(s.Streams.Out).Encode(s.Build)
+				return json.NewEncoder(s.Streams.Out).Encode(struct {
+					Kind string `json:"kind"`
+					session.Build
+				}{"version", s.Build})
 			}
 			_, err := fmt.Fprintf(s.Streams.Out, "clusteradm %s (%s), Kubernetes %s by default\n", s.Build.Version, s.Build.Go, s.Build.Kubernetes)
 			return err

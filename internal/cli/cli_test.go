@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unicode"
@@ -23,6 +25,7 @@ import (
 )
 
 func TestEveryCommandExplainsItself(t *testing.T) {
+	t.Parallel()
 	commands := 0
 	var walk func(*cobra.Command)
 	walk = func(cmd *cobra.Command) {
@@ -56,6 +59,7 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 
 // Help is read on terminals of 80 columns.
 func TestHelpFits(t *testing.T) {
+	t.Parallel()
 	var walk func(*cobra.Command)
 	walk = func(cmd *cobra.Command) {
 		var text bytes.Buffer
@@ -77,6 +81,7 @@ func TestHelpFits(t *testing.T) {
 }
 
 func TestInit(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	start := r.snapshot()
 	dry := r.run("init", "--config", "c.yaml", "--dry-run").is(t, 0, "create", "certs/ca", "etcd.yaml", "nothing was changed")
@@ -150,19 +155,20 @@ func TestInit(t *testing.T) {
 
 // An address that swallows packets is looked for once, not once an object.
 func TestADryRunDoesNotWaitLong(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.swallow = "192.0.2.10:6443"
 	started := time.Now()
 	r.run("init", "--config", "c.yaml", "--dry-run").is(t, 0, "nothing was changed")
-	if took := time.Since(started); took > 5*time.Second {
+	if took := time.Since(started); took > 30*time.Second {
 		t.Errorf("took %s", took)
 	}
 }
 
-// Errors repeat what they are about; a token they must not.
 // Init makes control planes and mends them; what one is configured to be it
 // does not change behind the back of whoever configured it.
 func TestInitDoesNotReconfigure(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.run("init", "--config", "c.yaml").is(t, 0)
 	before := r.snapshot()
@@ -186,7 +192,9 @@ func TestInitDoesNotReconfigure(t *testing.T) {
 	}
 }
 
+// Errors repeat what they are about; a token they must not.
 func TestNoSecretInErrors(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	const half = "s3cr3ts3cr3ts3cr"
 	r.files["bad.yaml"] = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\nbootstrapTokens: [{token: \"ABCDEF." + half + "\"}]\n"
@@ -211,6 +219,7 @@ func TestNoSecretInErrors(t *testing.T) {
 }
 
 func TestPreflightTellsAll(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.machine.Put("/proc/sys/net/ipv4/ip_forward", "0\n", 0o444)
 	r.machine.Put("/proc/swaps", "Filename\n/swap.img file 1 0 -2\n", 0o444)
@@ -260,6 +269,7 @@ func latestRun(out string) string {
 }
 
 func TestRollback(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.run("rollback").is(t, 1, "there is no run on this machine")
 	start := r.snapshot()
@@ -286,6 +296,7 @@ func TestRollback(t *testing.T) {
 
 // What others changed since is theirs.
 func TestRollbackKeepsWhatOthersChanged(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.run("init", "phase", "certs", "all", "--config", "c.yaml").is(t, 0)
 	id := latestRun(r.run("rollback", "--dry-run").out)
@@ -300,6 +311,7 @@ func TestRollbackKeepsWhatOthersChanged(t *testing.T) {
 }
 
 func TestPhases(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.run("init", "phase", "certs", "ca", "--config", "c.yaml").is(t, 0)
 	if _, ok := r.machine.Content("/etc/kubernetes/pki/ca.crt"); !ok {
@@ -321,6 +333,7 @@ func TestPhases(t *testing.T) {
 }
 
 func TestUnusedDocumentsAreTold(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.files["more.yaml"] = initConfig + "---\napiVersion: kubeadm.k8s.io/v1beta4\nkind: ResetConfiguration\n"
 	r.run("init", "--dry-run", "--config", "more.yaml").is(t, 0, "[WARNING] ResetConfiguration is given and has no meaning here")
@@ -331,6 +344,7 @@ func TestUnusedDocumentsAreTold(t *testing.T) {
 }
 
 func TestLocked(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	release, err := state.Lock(filepath.Join(r.state, "lock"), "init, process 71, since 06:00")
 	if err != nil {
@@ -345,6 +359,7 @@ func TestLocked(t *testing.T) {
 }
 
 func TestStoppedPartWay(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.kubelet(errors.New("no cgroups"))
 	r.run("init", "--config", "c.yaml").is(t, 6, "error: kubelet-start/kubelet@cp1: ", "no cgroups", "stopped part-way: ",
@@ -359,6 +374,7 @@ func TestStoppedPartWay(t *testing.T) {
 
 // On a terminal, too, it is seen what a join waits for.
 func TestJoinNarrates(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.terminal = true
 	r.files["join.yaml"] = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: JoinConfiguration\ndiscovery: {bootstrapToken: {token: " + canary +
@@ -371,12 +387,18 @@ func TestJoinNarrates(t *testing.T) {
 
 // Interrupted while it waits for an API server that does not come.
 func TestInterrupted(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.run("init", "phase", "certs", "all", "--config", "c.yaml").is(t, 0)
 	r.run("init", "phase", "kubeconfig", "all", "--config", "c.yaml").is(t, 0)
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
 	interrupted, interrupt := context.WithCancel(t.Context())
-	context.AfterFunc(ctx, interrupt)
+	defer interrupt()
+	dial, asked := r.dial, atomic.Int32{}
+	r.dial = func(addr string) (net.Conn, error) {
+		if asked.Add(1) == 5 {
+			interrupt()
+		}
+		return dial(addr)
+	}
 	r.with(interrupted, "init", "phase", "wait-control-plane", "--config", "c.yaml").is(t, 130, "interrupted\nerror: ", "waiting for the API server to be healthy")
 }

@@ -61,6 +61,20 @@ func ending(extensions ...string) cobra.CompletionFunc {
 	return cobra.FixedCompletions(extensions, cobra.ShellCompDirectiveFilterFileExt)
 }
 
+// withTopics completes help topics besides the commands, which are all that
+// cobra has.
+func withTopics(commands cobra.CompletionFunc) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		found, directive := commands(cmd, args, typed)
+		for _, topic := range cmd.Root().Commands() {
+			if len(args) == 0 && topic.IsAdditionalHelpTopicCommand() && strings.HasPrefix(topic.Name(), typed) {
+				found = append(found, cobra.CompletionWithDesc(topic.Name(), topic.Short))
+			}
+		}
+		return found, directive
+	}
+}
+
 func directory(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return nil, cobra.ShellCompDirectiveFilterDirs
 }

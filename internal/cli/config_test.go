@@ -20,6 +20,7 @@ scheduler:
 `
 
 func TestConfigPrint(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	for command, want := range map[string]string{"init": "ClusterConfiguration", "join": "JoinConfiguration", "reset": "ResetConfiguration", "upgrade": "UpgradeConfiguration"} {
 		text := r.run("config", "print", command+"-defaults").is(t, 0, "kind: "+want, " # ").out
@@ -36,6 +37,7 @@ func TestConfigPrint(t *testing.T) {
 }
 
 func TestConfigValidate(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.files["bad.yaml"] = initConfig + "---\napiVersion: kubeadm.k8s.io/v1beta4\nkind: JoinConfiguration\ncaCertPath: x\nskipPhase: []\n"
 	r.run("config", "validate", "--config", "bad.yaml").is(t, 2, "line 18, column 13: JoinConfiguration caCertPath: ", "line 19, column 1: JoinConfiguration skipPhase: unknown field", "hint: did you mean skipPhases?", "discovery: bootstrapToken or file")
@@ -65,9 +67,16 @@ func TestConfigValidate(t *testing.T) {
 	}
 	r.run("config", "validate").is(t, 2, "--config is required", "config print init-defaults")
 	r.run("config", "validate", "--config", "gone.yaml").is(t, 2, "read configuration")
+
+	// A file that says nothing is a mistake of every command, never its defaults.
+	r.files["empty.yaml"] = "# not written yet\n---\n"
+	for _, command := range [][]string{{"config", "validate"}, {"init"}, {"join", "192.0.2.10:6443"}, {"reset"}, {"certs", "renew", "all"}} {
+		r.run(append(command, "--config", "empty.yaml")...).is(t, 2, "error: no document in empty.yaml\nhint: clusteradm config print init-defaults\n")
+	}
 }
 
 func TestConfigMigrate(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.files["old.yaml"] = oldConfig
 	text := r.run("config", "migrate", "--old-config", "old.yaml").is(t, 0, "kubeadm.k8s.io/v1beta4", "- name: v").out
@@ -100,10 +109,11 @@ func TestConfigMigrate(t *testing.T) {
 	if _, ok := r.machine.Content("/root/none.yaml"); ok {
 		t.Error("a file was written for a configuration that is wrong")
 	}
-	r.run("config", "migrate").is(t, 2, "--old-config is required")
+	r.run("config", "migrate").is(t, 2, "--old-config is required", "hint: clusteradm config migrate --help")
 }
 
 func TestConfigImagesList(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.run("config", "images", "list").is(t, 0, "registry.k8s.io/kube-apiserver:v1.36.3\n", "registry.k8s.io/etcd:3.6.8-0\n")
 	r.files["c2.yaml"] = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nproxy: {disabled: true}\n"
@@ -119,6 +129,7 @@ func TestConfigImagesList(t *testing.T) {
 
 // kubeadm's flags that init and join did not have.
 func TestFlagsOfKubeadm(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	dir := fstest.MapFS{"p/kube-apiserver+json.yaml": {Data: []byte(`[{"op": "remove", "path": "/nothing"}]`)}, "q/etcd+json.yaml": {Data: []byte(`a: b`)}}
 	for name, file := range dir {
@@ -145,6 +156,7 @@ func TestFlagsOfKubeadm(t *testing.T) {
 }
 
 func TestRootfs(t *testing.T) {
+	t.Parallel()
 	var roots []string
 	var out, stderr strings.Builder
 	s := &session.Session{Chroot: func(path string) error {

@@ -33,6 +33,7 @@ func count(runtime *critest.Runtime) int {
 }
 
 func TestInitPullsImagesFirst(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	runtime := r.runtime(containerdSocket)
 	runtime.AddImage(controlPlane[0])
@@ -57,6 +58,7 @@ func TestInitPullsImagesFirst(t *testing.T) {
 }
 
 func TestFailedPullsAreFindings(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	runtime := r.runtime(containerdSocket)
 	runtime.Pullable = map[string]bool{controlPlane[0]: true, controlPlane[1]: true}
@@ -80,6 +82,7 @@ func TestFailedPullsAreFindings(t *testing.T) {
 // Interrupted while it pulls, init has changed nothing that could be gone on
 // with or rolled back.
 func TestPullingIsInterrupted(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	runtime := r.runtime(containerdSocket)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -92,6 +95,7 @@ func TestPullingIsInterrupted(t *testing.T) {
 }
 
 func TestImagePullPolicy(t *testing.T) {
+	t.Parallel()
 	policy := func(r *rig, line string) {
 		r.files["c.yaml"] = strings.Replace(initConfig, "{name: cp1}", "{name: cp1, "+line+"}", 1)
 	}
@@ -119,6 +123,7 @@ func TestImagePullPolicy(t *testing.T) {
 }
 
 func TestConfigImagesPull(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	runtime := r.runtime(crioSocket)
 	runtime.AddImage("reg.example.com/k8s/pause:3.10.2")
@@ -152,6 +157,7 @@ func TestConfigImagesPull(t *testing.T) {
 }
 
 func TestSeveralRuntimes(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.runtime(containerdSocket)
 	crio := r.runtime(crioSocket)

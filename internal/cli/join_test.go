@@ -92,6 +92,7 @@ func (r *rig) joinArgs() []string {
 }
 
 func TestJoin(t *testing.T) {
+	t.Parallel()
 	cp := running(t)
 	args := cp.joinArgs()
 	w := cp.worker()
@@ -115,9 +116,12 @@ func TestJoin(t *testing.T) {
 	w.run(part("preflight")...).is(t, 0)
 
 	cp.worker().run(args...).is(t, 1, "join: the cluster has a Ready node w1 already")
+	w.run("join", args[1], "--token", "short", "--discovery-token-unsafe-skip-ca-verification").is(t, 2,
+		"--token: JoinConfiguration discovery.bootstrapToken.token: is not a bootstrap token", "clusteradm token create --print-join-command")
 }
 
 func TestJoinTakesTheTokenFromStdin(t *testing.T) {
+	t.Parallel()
 	cp := running(t)
 	args := cp.joinArgs()
 	w := cp.worker()
@@ -132,6 +136,7 @@ func TestJoinTakesTheTokenFromStdin(t *testing.T) {
 
 // A discovery file brings what a token would be for.
 func TestJoinByFile(t *testing.T) {
+	t.Parallel()
 	cp := running(t)
 	id := cp.client("joiner", "system:bootstrappers")
 	b64 := base64.StdEncoding.EncodeToString
@@ -173,6 +178,7 @@ func TestJoinByFile(t *testing.T) {
 
 // The cluster may name another server than the one that was asked.
 func TestJoinTriesTheServerThatTheClusterNames(t *testing.T) {
+	t.Parallel()
 	cp := running(t)
 	w := cp.worker()
 	w.dial = func(addr string) (net.Conn, error) {

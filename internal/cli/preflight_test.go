@@ -11,6 +11,7 @@ import (
 )
 
 func TestPreflightByItself(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	before := r.snapshot()
 	r.run("preflight", "--config", "c.yaml").is(t, 0, "checks passed, 0 warnings, 0 errors\n")
@@ -43,6 +44,7 @@ func TestPreflightByItself(t *testing.T) {
 }
 
 func TestFix(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.machine.Put("/proc/sys/net/ipv4/ip_forward", "0\n", 0o644)
 	r.machine.Put("/proc/swaps", "Filename Type Size Used Priority\n/swap.img file 1 0 -2\n", 0o444)
@@ -74,6 +76,7 @@ func TestFix(t *testing.T) {
 
 // An init with --fix goes on to the cluster in one run.
 func TestInitWithFix(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.machine.Put("/proc/sys/net/ipv4/ip_forward", "0\n", 0o644)
 	r.run("init", "--config", "c.yaml").is(t, 4)
@@ -84,6 +87,7 @@ func TestInitWithFix(t *testing.T) {
 }
 
 func TestTheTopicListsEveryCheck(t *testing.T) {
+	t.Parallel()
 	got := newRig(t).run("help", "preflight-checks").is(t, 0)
 	text := strings.Join(strings.Fields(got.out), " ")
 	for _, d := range preflight.Catalogue() {

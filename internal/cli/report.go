@@ -56,13 +56,30 @@ func report(s *session.Session, err error, code int) {
 	if code == exit.Interrupted {
 		fmt.Fprintln(out, "interrupted")
 	}
-	fmt.Fprintln(out, s.Streams.Fit("error: "+err.Error()))
+	hints := f.Hints
+	if len(f.Errors) > 1 && f.Errors.Error() == err.Error() {
+		hints = each(s, f.Errors, hints)
+	} else {
+		fmt.Fprintln(out, s.Streams.Fit("error: "+err.Error()))
+	}
 	if f.Run != "" {
 		fmt.Fprintf(out, "stopped part-way: %d steps done, %d left; run %s\n", f.Changed, f.Left, f.Run)
 	}
-	for _, hint := range f.Hints {
+	for _, hint := range hints {
 		fmt.Fprintln(out, "hint:", hint)
 	}
+}
+
+// each prints what is wrong with a configuration, each with its own hint, and
+// returns the hints that belong to none of it.
+func each(s *session.Session, errs config.Errors, hints []string) []string {
+	for _, e := range errs {
+		fmt.Fprintln(s.Streams.Err, s.Streams.Fit("error: "+e.Error()))
+		if e.Hint != "" {
+			fmt.Fprintln(s.Streams.Err, "hint:", e.Hint)
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(hints), func(hint string) bool { return slices.Contains(errs.Hints(), hint) })
 }
 
 // hintsOf collects the commands that help from err and all that it wraps.

@@ -18,6 +18,7 @@ import (
 )
 
 func TestReport(t *testing.T) {
+	t.Parallel()
 	plain := errors.New("a cause")
 	for name, c := range map[string]struct {
 		err        error
@@ -27,7 +28,7 @@ func TestReport(t *testing.T) {
 		"usage": {&exit.UsageError{Err: plain, Help: "clusteradm --help"}, "error: a cause\nhint: clusteradm --help\n",
 			`{"kind":"error","error":"a cause","code":2,"hints":["clusteradm --help"]}`},
 		"configuration": {config.Errors{{Line: 3, Column: 5, Message: "one", Hint: "do this"}, {Line: 4, Message: "two", Hint: "do this"}},
-			"error: line 3, column 5: one\nline 4: two\nhint: do this\n",
+			"error: line 3, column 5: one\nhint: do this\nerror: line 4: two\nhint: do this\n",
 			`{"kind":"error","error":"line 3, column 5: one\nline 4: two","code":2,"hints":["do this"],"errors":[{"line":3,"column":5,"message":"one","hint":"do this"},{"line":4,"message":"two","hint":"do this"}]}`},
 		"certificates": {fmt.Errorf("read pki: %w", errors.Join(&pki.CheckError{Path: "/a", Reason: "damaged", Hint: "restore"}, &pki.CheckError{Path: "/b", Reason: "old", Hint: "renew"})),
 			"error: read pki: check /a: damaged\ncheck /b: old\nhint: restore\nhint: renew\n",

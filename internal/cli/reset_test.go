@@ -19,6 +19,7 @@ func controlPlaneRig(t *testing.T) (*rig, *critest.Runtime) {
 }
 
 func TestReset(t *testing.T) {
+	t.Parallel()
 	r, runtime := controlPlaneRig(t)
 	r.machine.Put("/etc/kubernetes/audit.yaml", "of a user", 0o600)
 	before, pods := r.snapshot(), runtime.Snapshot()
@@ -58,6 +59,7 @@ func TestReset(t *testing.T) {
 }
 
 func TestResetAsksOnATerminal(t *testing.T) {
+	t.Parallel()
 	r, _ := controlPlaneRig(t)
 	r.terminal = true
 	before := r.snapshot()
@@ -75,6 +77,7 @@ func TestResetAsksOnATerminal(t *testing.T) {
 // What would be lost, or run on, is for the user to decide, and --force, which
 // scripts give, is no decision.
 func TestResetRefuses(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		change func(*rig, *critest.Runtime)
 		check  string
@@ -100,6 +103,7 @@ func TestResetRefuses(t *testing.T) {
 
 // Without the phase that removes the member its data stay, as with kubeadm.
 func TestResetWithoutItsEtcdPhaseKeepsTheData(t *testing.T) {
+	t.Parallel()
 	for _, args := range [][]string{{"reset", "--force", "--skip-phases", "remove-etcd-member"}, {"reset", "phase", "cleanup-node"}} {
 		r, _ := controlPlaneRig(t)
 		r.machine.Put("/var/lib/etcd/member/wal/0.wal", "data", 0o600)
@@ -110,7 +114,20 @@ func TestResetWithoutItsEtcdPhaseKeepsTheData(t *testing.T) {
 	}
 }
 
+// A part that cleans nothing up says nothing of what is there: it is the
+// cluster's.
+func TestAPartOfResetTellsNoLeftovers(t *testing.T) {
+	r, _ := controlPlaneRig(t)
+	for _, args := range [][]string{{"reset", "phase", "preflight"}, {"reset", "phase", "remove-etcd-member"}} {
+		got := r.run(args...).is(t, 0, strings.Join(args, " ")+": nothing to do\n")
+		if strings.Contains(got.out, "/etc/kubernetes") {
+			t.Errorf("%v: %s", args, got.out)
+		}
+	}
+}
+
 func TestResetFindsItsCertificatesDirectory(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.runtime(containerdSocket)
 	r.files["c.yaml"] = strings.Replace(initConfig, "networking:", "certificatesDir: /srv/pki\nnetworking:", 1)
@@ -127,6 +144,7 @@ func TestResetFindsItsCertificatesDirectory(t *testing.T) {
 }
 
 func TestResetUsage(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.files["r.yaml"] = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ResetConfiguration\nunmountFlags: [MNT_WRONG]\n"
 	r.run("reset", "--skip-phases", "none").is(t, 2, `skip phase "none"`)

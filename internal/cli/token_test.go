@@ -22,6 +22,7 @@ func running(t *testing.T) *rig {
 }
 
 func TestTokenCreate(t *testing.T) {
+	t.Parallel()
 	r := running(t)
 	before := r.store.Snapshot()
 	r.run("token", "create", "--dry-run").is(t, 0, "create   bootstrap token ", "token create: 1 changes; nothing was changed")
@@ -56,6 +57,7 @@ func TestTokenCreate(t *testing.T) {
 }
 
 func TestTokenListIsKubeadmsAsJSON(t *testing.T) {
+	t.Parallel()
 	r := running(t)
 	r.run("token", "create", "sssttt.0123456789abcdef", "--ttl", "2h", "--description", "rack 7").is(t, 0)
 	var found struct {
@@ -75,6 +77,7 @@ func TestTokenListIsKubeadmsAsJSON(t *testing.T) {
 }
 
 func TestTokenDelete(t *testing.T) {
+	t.Parallel()
 	r := running(t)
 	for _, made := range []string{"aaaaaa.0123456789abcdef", "bbbbbb.0123456789abcdef", "cccccc.0123456789abcdef"} {
 		r.run("token", "create", made).is(t, 0)
@@ -94,6 +97,7 @@ func TestTokenDelete(t *testing.T) {
 }
 
 func TestTokenGenerate(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	one, two := r.run("token", "generate").is(t, 0).out, objects(t, r.run("token", "generate", "-o", "json").is(t, 0).out)[0]["token"].(string)
 	for _, made := range []string{strings.TrimSuffix(one, "\n"), two} {
@@ -104,6 +108,7 @@ func TestTokenGenerate(t *testing.T) {
 }
 
 func TestTokenFailures(t *testing.T) {
+	t.Parallel()
 	r := running(t)
 	const half = "s3cr3ts3cr3ts3cr"
 	r.files["bad.yaml"] = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\nbootstrapTokens: [{token: \"ABCDEF." + half + "\"}]\n"

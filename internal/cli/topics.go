@@ -45,8 +45,10 @@ Of reset:
 }
 
 const configurationDoc = `Settings come from flags, else from the documents of the file that --config
-names, else from kubeadm's defaults. A flag may be given beside a file and goes
-before it. The file holds YAML or JSON documents, at most one of a kind:
+names, else from the defaults. Those are kubeadm's, but that new keys are ECDSA
+P-256, images are pulled all at once, and no server is asked for a version. A
+flag may be given beside a file and goes before it. The file holds YAML or JSON
+documents, at most one of a kind:
 
   InitConfiguration        kubeadm.k8s.io   this node of init, and tokens
   ClusterConfiguration     kubeadm.k8s.io   the cluster

@@ -179,7 +179,7 @@ func TestErrorsNameTheFlag(t *testing.T) {
 	text := err.Error()
 	for _, want := range []string{
 		`--pod-network-cidr: ClusterConfiguration networking.podSubnet: "x" is not an address range`, "--token: InitConfiguration bootstrapTokens[0].token: is not a bootstrap token",
-		"--apiserver-bind-port: InitConfiguration localAPIEndpoint.bindPort", `--pod-network: Addons podNetwork.kind: "flanel" is not known`, "--certificate-key: ",
+		"--apiserver-bind-port: InitConfiguration localAPIEndpoint.bindPort: 99999 is not a port", `--pod-network: Addons podNetwork.kind: "flanel" is not known`, "--certificate-key: ",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
@@ -195,6 +195,37 @@ func TestErrorsNameTheFlag(t *testing.T) {
 	var one config.FieldError
 	if !errors.As(err, &one) {
 		t.Error("no single error to be found")
+	}
+}
+
+// One kind of error may have several causes, and each its own way out.
+func TestHintsFitTheMistake(t *testing.T) {
+	hints := func(err error) string {
+		var all config.Errors
+		errors.As(err, &all)
+		return strings.Join(all.Hints(), "\n")
+	}
+	join := func(endpoint, token string) string {
+		in := inputs()
+		in.Overrides = config.Overrides{APIServerEndpoint: endpoint, Token: token, DiscoveryTokenSkipCAHash: true}
+		_, err := config.LoadJoin(nil, in)
+		return hints(err)
+	}
+	load := func(docs string) string {
+		_, err := config.Load([]byte(docs), inputs())
+		return hints(err)
+	}
+	for name, c := range map[string]struct{ got, want string }{
+		"no port":               {join("192.0.2.1", "abcdef.0123456789abcdef"), "6443"},
+		"no brackets":           {join("fd00::1:6443", "abcdef.0123456789abcdef"), "[address]:port"},
+		"a join's token":        {join("a:6443", "abc"), "clusteradm token create --print-join-command"},
+		"an init's token":       {load(initDoc + "bootstrapTokens: [{token: abc}]\n"), "clusteradm token generate"},
+		"arguments of v1beta3":  {load(clusterDoc + "scheduler: {extraArgs: {v: '2'}}\n"), "- {name: FLAG, value: VALUE}"},
+		"a mapping of any kind": {load(clusterDoc + "apiServer: {certSANs: {a: b}}\n"), ""},
+	} {
+		if !strings.Contains(c.got, c.want) || c.want == "" && c.got != "" {
+			t.Errorf("%s: hints are %q, want %q", name, c.got, c.want)
+		}
 	}
 }
 

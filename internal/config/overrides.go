@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -178,7 +179,7 @@ func (o Overrides) endpoint(s setter, endpoint *v1beta4.APIEndpoint, path string
 	s.text(&endpoint.AdvertiseAddress, o.APIServerAdvertiseAddress, path+".advertiseAddress", "--apiserver-advertise-address")
 	if o.APIServerBindPort != 0 {
 		// Clamped, so that a number too large for the field stays invalid.
-		endpoint.BindPort = int32(max(-1, min(o.APIServerBindPort, 1<<16)))
+		endpoint.BindPort = int32(max(-1, min(o.APIServerBindPort, math.MaxInt32)))
 		s.c.fromFlag(s.kind, path+".bindPort", "--apiserver-bind-port")
 	}
 }

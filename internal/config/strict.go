@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	yaml "go.yaml.in/yaml/v3"
+
+	"github.com/clusteradm/clusteradm/internal/config/v1beta4"
 )
 
 // decode fills out, a pointer to a struct with json tags, from the document
@@ -65,7 +67,11 @@ func (d *document) value(n *yaml.Node, t reflect.Type, path string) any {
 		})
 	case reflect.Slice:
 		if n.Kind != yaml.SequenceNode {
-			return wrong("a list", "")
+			hint := ""
+			if t.Elem() == reflect.TypeFor[v1beta4.Arg]() && n.Kind == yaml.MappingNode { // v1beta3's form
+				hint = "write each as: - {name: FLAG, value: VALUE}"
+			}
+			return wrong("a list", hint)
 		}
 		list := make([]any, 0, len(n.Content))
 		for i, child := range n.Content {

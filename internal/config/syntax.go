@@ -12,6 +12,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation"
 	bootstrap "k8s.io/cluster-bootstrap/token/api" // and not its util, which compiles its patterns at every start
+
+	"github.com/clusteradm/clusteradm/internal/config/v1beta4"
 )
 
 // Each method here checks one kind of value, so that no value reaches a path,
@@ -75,7 +77,11 @@ func (f field) port(value int32) {
 func (f field) hostPort(value string) {
 	host, port, ok := splitHostPort(value)
 	if !ok {
-		f.bad(strconv.Quote(value)+" is not host:port", "write IPv6 addresses as [address]:port")
+		hint := "the port of an API server is 6443 unless it was set"
+		if strings.Contains(value, ":") {
+			hint = "write IPv6 addresses as [address]:port"
+		}
+		f.bad(strconv.Quote(value)+" is not host:port", hint)
 		return
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || strconv.FormatUint(n, 10) != port {
@@ -94,12 +100,15 @@ func (f field) hostPort(value string) {
 
 // token does not repeat the value: half of it is a secret.
 func (f field) token(value string) {
-	if value == "" {
-		f.bad("is required", "on a control plane of the cluster: clusteradm token create --print-join-command")
-		return
-	}
-	if !matches(bootstrap.BootstrapTokenPattern, value) {
-		f.bad("is not a bootstrap token", "a token is 6 and 16 letters a-z and digits with a dot between; make one with: clusteradm token generate")
+	const form, made = "a token is 6 and 16 letters a-z and digits with a dot between; ", "on a control plane of the cluster: clusteradm token create --print-join-command"
+	switch {
+	case value == "":
+		f.bad("is required", made)
+	case matches(bootstrap.BootstrapTokenPattern, value):
+	case f.kind == v1beta4.JoinKind: // one made up here would be unknown to the cluster
+		f.bad("is not a bootstrap token", form+made)
+	default:
+		f.bad("is not a bootstrap token", form+"make one with: clusteradm token generate")
 	}
 }
 

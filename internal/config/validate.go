@@ -30,6 +30,12 @@ func Validate(docs []byte, in Inputs) (*Validated, error) {
 	return &Validated{Kinds: sortedKeys(c.docs), Warnings: c.warned()}, nil
 }
 
+// Empty reports an input without a document. Loading it gives all defaults.
+func Empty(input []byte) bool {
+	docs, errs := split(input)
+	return len(docs) == 0 && len(errs) == 0
+}
+
 // loadAll completes and checks whatever is given.
 func loadAll(docs []byte, in Inputs) (*checker, *given, error) {
 	c := newChecker(docs, in)

@@ -167,6 +167,8 @@ func options(endpoint string, pins ...string) Options {
 	}
 }
 
+// shortPatience gives up soon on what may pass, and leaves servers that do
+// answer the time that they take on a busy machine.
 func shortPatience() patience {
-	return patience{passing: 200 * time.Millisecond, connect: 200 * time.Millisecond, attempt: time.Second, young: time.Minute}
+	return patience{passing: 200 * time.Millisecond, connect: 30 * time.Second, attempt: 30 * time.Second, young: time.Minute}
 }

@@ -2,13 +2,7 @@ package effect
 
 import "strings"
 
-// For the fuzz tests: parsers of what programs and the kernel print.
-var (
-	ParseMountPoints = parseMountPoints
-	ParseTables      = parseTables
-)
-
-// ParseLinks returns the names.
+// ParseLinks returns the names, for the fuzz test.
 func ParseLinks(data []byte) ([]string, error) {
 	links, err := parseLinks(data)
 	var names []string
@@ -18,7 +12,7 @@ func ParseLinks(data []byte) ([]string, error) {
 	return names, err
 }
 
-// UndoChains returns what would be given to iptables-restore.
+// UndoChains returns what would be given to iptables-restore, for the fuzz test.
 func UndoChains(saved string, owned func(string) bool) []string {
 	var inputs []string
 	for _, set := range parseChains(saved, owned) {

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"strconv"
 	"strings"
 
 	"github.com/clusteradm/clusteradm/internal/host"
+	"github.com/clusteradm/clusteradm/internal/procfs"
 )
 
 // mountInfo is the kernel's list of what this machine has mounted, oldest
@@ -27,7 +27,7 @@ func mountsBelow(ctx context.Context, h host.Reader, dir string) (points []strin
 	if err != nil {
 		return nil, false, err
 	}
-	for _, point := range parseMountPoints(string(data)) {
+	for _, point := range procfs.MountPoints(string(data)) {
 		switch {
 		case point == real:
 			isMount = true
@@ -36,40 +36,6 @@ func mountsBelow(ctx context.Context, h host.Reader, dir string) (points []strin
 		}
 	}
 	return points, isMount, nil
-}
-
-// parseMountPoints reads the fifth field of each line:
-//
-//	36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw
-func parseMountPoints(s string) []string {
-	var points []string
-	for line := range strings.Lines(s) {
-		fields := strings.Fields(line)
-		if len(fields) > 4 && strings.HasPrefix(fields[4], "/") {
-			points = append(points, unescape(fields[4]))
-		}
-	}
-	return points
-}
-
-// unescape puts back what the kernel writes as \ooo: space, tab, newline and
-// the backslash itself.
-func unescape(s string) string {
-	var b strings.Builder
-	for {
-		i := strings.IndexByte(s, '\\')
-		if i < 0 || i+4 > len(s) {
-			return b.String() + s
-		}
-		b.WriteString(s[:i])
-		if c, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
-			b.WriteByte(byte(c))
-			s = s[i+4:]
-		} else {
-			b.WriteByte('\\')
-			s = s[i+1:]
-		}
-	}
 }
 
 // realPath follows the links on the way to p and p itself. Of what is not there

@@ -10,6 +10,7 @@ import (
 
 	"github.com/clusteradm/clusteradm/internal/host"
 	"github.com/clusteradm/clusteradm/internal/plan"
+	"github.com/clusteradm/clusteradm/internal/procfs"
 )
 
 // Tables is that nftables has no tables of these names, "ip kube-proxy".
@@ -30,19 +31,8 @@ func (t Tables) Observe(ctx context.Context, v plan.View) (plan.Observed, error)
 	if err != nil {
 		return nil, wrapObserve(t, err)
 	}
-	found := parseTables(string(res.Stdout))
+	found := procfs.Tables(string(res.Stdout))
 	return slices.DeleteFunc(found, func(name string) bool { return !slices.Contains(t.Names, name) }), nil
-}
-
-// parseTables reads lines of `nft list tables`: "table ip kube-proxy".
-func parseTables(s string) []string {
-	var tables []string
-	for line := range strings.Lines(s) {
-		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "table" {
-			tables = append(tables, fields[1]+" "+fields[2])
-		}
-	}
-	return tables
 }
 
 // Diff implements plan.Effect.

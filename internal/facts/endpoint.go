@@ -2,6 +2,9 @@ package facts
 
 import (
 	"context"
+	"strings"
+
+	"sigs.k8s.io/yaml"
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/host"
@@ -18,4 +21,19 @@ func RuntimeEndpoint(ctx context.Context, h host.Reader) string {
 		return data
 	}
 	return runtimeEndpoint(read(cluster.KubeletInstance), read(cluster.KubeletConfig), read(cluster.KubeletFlagsEnv))
+}
+
+// runtimeEndpoint is what the first of its files says that says anything.
+func runtimeEndpoint(instance, config, env []byte) string {
+	for _, data := range [][]byte{instance, config} {
+		var kubelet struct {
+			Endpoint string `json:"containerRuntimeEndpoint"`
+		}
+		if yaml.Unmarshal(data, &kubelet) == nil && kubelet.Endpoint != "" {
+			return kubelet.Endpoint
+		}
+	}
+	_, flag, _ := strings.Cut(string(env), "--container-runtime-endpoint=")
+	flag, _, _ = strings.Cut(flag, " ")
+	return strings.Trim(strings.TrimSpace(flag), `"`)
 }

@@ -28,7 +28,7 @@ var managed = []string{
 	cluster.ControllerConf, cluster.SchedulerConf, "/etc/kubernetes/pki/ca.crt", cluster.KubeletConfig, cluster.KubeletFlagsEnv, cluster.KubeletInstance,
 }
 
-var manifests = []string{
+var manifestFiles = []string{
 	cluster.ManifestsDir + "/kube-apiserver.yaml", cluster.ManifestsDir + "/kube-controller-manager.yaml",
 	cluster.ManifestsDir + "/kube-scheduler.yaml", cluster.ManifestsDir + "/etcd.yaml",
 }
@@ -79,7 +79,7 @@ func Gather(ctx context.Context, h host.Reader, c *cluster.Cluster, pkiFiles []s
 		// A key that is there and cannot be read must not pass for a missing one.
 		read(p, func(s string) { f.PKI[p] = secret.NewBytes([]byte(s)) }, fs.ErrNotExist)
 	}
-	for _, p := range manifests {
+	for _, p := range manifestFiles {
 		text(p, func(s string) { f.Manifests[p] = []byte(s) })
 	}
 	g.Go(func() error { return gatherFiles(ctx, h, c, &f, set) })
@@ -121,7 +121,7 @@ func gatherPrograms(ctx context.Context, g *errgroup.Group, h host.Reader, f *cl
 }
 
 func gatherFiles(ctx context.Context, h host.Reader, c *cluster.Cluster, f *cluster.HostFacts, set func(func())) error {
-	paths := slices.Concat(managed, manifests, trust)
+	paths := slices.Concat(managed, manifestFiles, trust)
 	if c.Etcd.DataDir != "" {
 		paths = append(paths, c.Etcd.DataDir)
 	}

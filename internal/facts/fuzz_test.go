@@ -46,8 +46,8 @@ func FuzzEtcdVersion(f *testing.F) {
 // A manifest that users or others broke names no directory that is too high up.
 func FuzzEtcdManifest(f *testing.F) {
 	f.Add([]byte(etcdPod))
-	f.Add([]byte("spec: {containers: [{command: [--data-dir=/]}]}"))
-	f.Add([]byte("spec: {containers: [{command: [--data-dir=/x/.., --initial-cluster=%=:]}]}"))
+	f.Add([]byte("kind: Pod\nspec: {containers: [{command: [--data-dir=/]}]}"))
+	f.Add([]byte("kind: Pod\nspec: {containers: [{command: [--data-dir=/x/.., --initial-cluster=%=:]}]}"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if e := localEtcd(data); e != nil && (e.DataDir == "" || e.DataDir == "/" || e.DataDir[0] != '/') {
 			t.Errorf("the data directory is %q", e.DataDir)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/cri"
+	"github.com/clusteradm/clusteradm/internal/procfs"
 )
 
 // packaged begin the names of network configurations that packages bring and
@@ -45,9 +46,9 @@ func (m *looker) leftoverRules() {
 		}
 	}
 	if out, err := m.query(2*time.Second, "nft", "list", "tables"); err == nil {
-		for line := range strings.Lines(out) {
-			if line = strings.TrimSpace(line); strings.HasSuffix(line, " kube-proxy") {
-				m.left("nftables " + line)
+		for _, table := range procfs.Tables(out) {
+			if strings.HasSuffix(table, " kube-proxy") {
+				m.left("nftables table " + table)
 			}
 		}
 	}
@@ -66,11 +67,11 @@ func kubeChains(saved string) int {
 }
 
 // sandboxes are pods that run without a kubelet of ours.
-func (m *looker) sandboxes(r cri.Reader) {
+func (m *looker) sandboxes(ctx context.Context, r cri.Reader) {
 	if r == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(m.ctx, runtimeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, runtimeTimeout)
 	defer cancel()
 	sandboxes, err := r.Sandboxes(ctx)
 	if err != nil {

@@ -56,7 +56,7 @@ func Machine(ctx context.Context, h host.Reader, a Asked) (cluster.MachineFacts,
 	m.ask(m.kernel, m.cgroups, m.programs, m.units, m.links, m.routes, m.leftoverFiles, m.leftoverRules,
 		func() { m.hostName(a.Node.Name) },
 		func() { m.disks(diskPaths(a)) },
-		func() { m.sandboxes(a.Runtime) })
+		func() { m.sandboxes(m.ctx, a.Runtime) })
 	if a.P != nil {
 		m.ask(func() { m.clock(a.P) })
 		if a.Node.ControlPlane && a.Cluster.Etcd.External == nil {

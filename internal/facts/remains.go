@@ -1,9 +1,8 @@
 package facts
 
 import (
+	"cmp"
 	"context"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"io/fs"
 	"net"
@@ -13,12 +12,15 @@ import (
 	"strings"
 
 	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/cri"
 	"github.com/clusteradm/clusteradm/internal/etcd"
 	"github.com/clusteradm/clusteradm/internal/host"
+	"github.com/clusteradm/clusteradm/manifests"
+	"github.com/clusteradm/clusteradm/pki"
 )
 
 // Remains reads what a machine has of a cluster.
@@ -36,7 +38,7 @@ func Remains(ctx context.Context, h host.Reader) (cluster.Remains, error) {
 		return data, nil
 	}
 	found := map[string][]byte{}
-	for _, p := range slices.Concat(managed, manifests, []string{cluster.KubeletClientPEM}) {
+	for _, p := range slices.Concat(managed, manifestFiles, []string{cluster.KubeletClientPEM}) {
 		if p == cluster.KubernetesDir {
 			continue
 		}
@@ -46,7 +48,7 @@ func Remains(ctx context.Context, h host.Reader) (cluster.Remains, error) {
 		}
 		found[p] = data
 	}
-	r.NodeName = strings.TrimPrefix(commonName(found[cluster.KubeletClientPEM]), "system:node:")
+	r.NodeName = strings.TrimPrefix(pki.CommonName(found[cluster.KubeletClientPEM]), "system:node:")
 	r.CertificatesDir = certificatesDir(found[cluster.ManifestsDir+"/kube-apiserver.yaml"], found[cluster.KubeletConfig])
 	manifest := found[cluster.ManifestsDir+"/etcd.yaml"]
 	if r.Etcd = localEtcd(manifest); r.Etcd == nil && manifest != nil {
@@ -104,40 +106,6 @@ func gatherFirewall(ctx context.Context, h host.Reader, r *cluster.Remains) erro
 	return err
 }
 
-// pod is what matters here of a static pod.
-type pod struct {
-	Spec struct {
-		Containers []struct {
-			Name    string   `json:"name"`
-			Command []string `json:"command"`
-			Args    []string `json:"args"`
-		} `json:"containers"`
-		Volumes []struct {
-			Name     string `json:"name"`
-			HostPath struct {
-				Path string `json:"path"`
-			} `json:"hostPath"`
-		} `json:"volumes"`
-	} `json:"spec"`
-}
-
-// flag is what a component's own container is told: others may stand beside
-// it, with flags of the same names. One without a name is the component's.
-func (p pod) flag(component, name string) string {
-	value := ""
-	for _, c := range p.Spec.Containers {
-		if c.Name != component && c.Name != "" {
-			continue
-		}
-		for _, arg := range slices.Concat(c.Command, c.Args) {
-			if v, ok := strings.CutPrefix(arg, "--"+name+"="); ok {
-				value = v
-			}
-		}
-	}
-	return value
-}
-
 func list(s string) []string {
 	if s == "" {
 		return nil
@@ -147,26 +115,34 @@ func list(s string) []string {
 
 // localEtcd reads etcd's static pod; what is none, of whatever cause, gives nil.
 func localEtcd(manifest []byte) *cluster.LocalEtcd {
-	var p pod
-	if len(manifest) == 0 || yaml.Unmarshal(manifest, &p) != nil {
+	flags, err := manifests.Flags(manifest)
+	if err != nil {
 		return nil
 	}
-	flag := func(name string) string { return p.flag("etcd", name) }
 	e := &cluster.LocalEtcd{
-		Name: flag("name"), PeerURLs: list(flag("initial-advertise-peer-urls")), DataDir: flag("data-dir"),
-		Endpoints: slices.Concat(list(flag("listen-client-urls")), others(flag("initial-cluster"))),
-		CAFile:    flag("trusted-ca-file"), CertFile: flag("cert-file"), KeyFile: flag("key-file"),
+		Name: flags["name"], PeerURLs: list(flags["initial-advertise-peer-urls"]), DataDir: flags["data-dir"],
+		Endpoints: slices.Concat(list(flags["listen-client-urls"]), others(flags["initial-cluster"])),
+		CAFile:    flags["trusted-ca-file"], CertFile: flags["cert-file"], KeyFile: flags["key-file"],
 	}
-	for _, v := range p.Spec.Volumes {
-		if v.Name == "etcd-data" && v.HostPath.Path != "" {
-			e.DataDir = v.HostPath.Path
-		}
-	}
+	e.DataDir = cmp.Or(mounted(manifest, "etcd-data"), e.DataDir)
 	if !path.IsAbs(e.DataDir) || path.Clean(e.DataDir) == "/" {
 		return nil
 	}
 	e.DataDir = path.Clean(e.DataDir)
 	return e
+}
+
+// mounted is the directory of this machine behind a static pod's volume.
+func mounted(manifest []byte, volume string) string {
+	var p corev1.Pod
+	if yaml.Unmarshal(manifest, &p) == nil {
+		for _, v := range p.Spec.Volumes {
+			if v.Name == volume && v.HostPath != nil {
+				return v.HostPath.Path
+			}
+		}
+	}
+	return ""
 }
 
 // others is where the members are asked that this one was told of when it
@@ -231,11 +207,9 @@ func CertificatesDir(flag func(name string) string) string {
 
 // certificatesDir is where the API server or the kubelet has its CA from.
 func certificatesDir(apiServer, kubelet []byte) string {
-	var p pod
-	if yaml.Unmarshal(apiServer, &p) == nil {
-		if dir := CertificatesDir(func(name string) string { return p.flag("kube-apiserver", name) }); dir != "" {
-			return dir
-		}
+	flags, _ := manifests.Flags(apiServer) // on a worker there is none
+	if dir := CertificatesDir(func(name string) string { return flags[name] }); dir != "" {
+		return dir
 	}
 	var config struct {
 		Authentication struct {
@@ -253,43 +227,6 @@ func certificatesDir(apiServer, kubelet []byte) string {
 		}
 		return ""
 	})
-}
-
-// runtimeEndpoint is where the kubelet was told that its runtime is.
-func runtimeEndpoint(instance, config, env []byte) string {
-	for _, data := range [][]byte{instance, config} {
-		var kubelet struct {
-			Endpoint string `json:"containerRuntimeEndpoint"`
-		}
-		if yaml.Unmarshal(data, &kubelet) == nil && kubelet.Endpoint != "" {
-			return kubelet.Endpoint
-		}
-	}
-	_, flag, _ := strings.Cut(string(env), "--container-runtime-endpoint=")
-	flag, _, _ = strings.Cut(flag, " ")
-	return strings.Trim(strings.TrimSpace(flag), `"`)
-}
-
-// KubeletSocket is the container runtime's, as the kubelet was told; empty when
-// it was told nothing.
-func KubeletSocket(ctx context.Context, h host.Reader) string {
-	var found [3][]byte
-	for i, p := range []string{cluster.KubeletInstance, cluster.KubeletConfig, cluster.KubeletFlagsEnv} {
-		found[i], _ = h.ReadFile(ctx, p) // what cannot be read tells nothing
-	}
-	return runtimeEndpoint(found[0], found[1], found[2])
-}
-
-func commonName(data []byte) string {
-	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		if cert, err := x509.ParseCertificate(block.Bytes); err == nil {
-			return cert.Subject.CommonName
-		}
-	}
-	return ""
 }
 
 // EtcdMembers asks etcd for its members and each of them how it is.

@@ -33,7 +33,7 @@ func TestRemains(t *testing.T) {
 		t.Errorf("of an empty machine: %+v, %v", r, err)
 	}
 	m.Put(cluster.ManifestsDir+"/etcd.yaml", etcdPod, 0o600)
-	m.Put(cluster.ManifestsDir+"/kube-apiserver.yaml", "spec: {containers: [{command: [kube-apiserver], args: [--client-ca-file=/pki/ca.crt]}]}", 0o600)
+	m.Put(cluster.ManifestsDir+"/kube-apiserver.yaml", "kind: Pod\nspec: {containers: [{command: [kube-apiserver], args: [--client-ca-file=/pki/ca.crt]}]}", 0o600)
 	m.Put("/data/etcd/member/wal/0.wal", "", 0o600)
 	m.Put("/pki/etcd/healthcheck-client.key", "", 0o600)
 	m.Put(cluster.FlannelConf, "", 0o644)
@@ -106,7 +106,7 @@ func TestCertificatesDirIsTheClustersOwn(t *testing.T) {
 		"--client-ca-file=/corp/clients.crt":                                    "",
 	} {
 		var p strings.Builder
-		p.WriteString("spec:\n  containers:\n  - name: kube-apiserver\n    command:\n")
+		p.WriteString("kind: Pod\nmetadata: {name: kube-apiserver}\nspec:\n  containers:\n  - name: kube-apiserver\n    command:\n")
 		for _, arg := range strings.Fields(args) {
 			p.WriteString("    - " + arg + "\n")
 		}

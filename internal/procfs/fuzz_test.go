@@ -86,3 +86,27 @@ func FuzzDisks(f *testing.F) {
 		}
 	})
 }
+
+func FuzzMountPoints(f *testing.F) {
+	f.Add("36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw\n")
+	f.Add(`1 2 0:1 / /var/lib/kubelet/a\040b\134\011 rw - tmpfs tmpfs rw`)
+	f.Add("1 2 3 4 \\")
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, p := range MountPoints(s) {
+			if !strings.HasPrefix(p, "/") {
+				t.Errorf("mount point %q is no path", p)
+			}
+		}
+	})
+}
+
+func FuzzTables(f *testing.F) {
+	f.Add("table ip kube-proxy\ntable inet mine\n")
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, name := range Tables(s) {
+			if len(strings.Fields(name)) != 2 {
+				t.Errorf("table %q has no family and name", name)
+			}
+		}
+	})
+}

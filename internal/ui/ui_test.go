@@ -175,7 +175,7 @@ func TestLiveNeverWraps(t *testing.T) {
 		sink, done := Streams{Err: s, Terminal: true, Width: func() int { return width }}.Sink("text")
 		sink.Emit(event.Event{Kind: event.Waiting, Time: time.Now().Add(-100 * time.Second), Phase: "wait-control-plane",
 			Message: "the API server to be healthy:\n" + strings.Repeat("é long ", 40) + "\x1b[2J"})
-		s.until(t, "… (1m40")
+		s.until(t, "… (1m4")
 		done()
 		if s.longest+len("^C") >= width || len(s.lines) > 0 || strings.Contains(s.raw.String(), "\x1b[2J") {
 			t.Errorf("width %d: a line of %d columns; finished lines %q", width, s.longest, s.lines)

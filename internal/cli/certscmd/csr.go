@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"path"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -58,6 +58,15 @@ func runCSR(ctx context.Context, s *session.Session, o *csrOptions) error {
 	if err != nil {
 		return err
 	}
+	// As with kubeadm, they may be relative to where the command is typed.
+	for _, dir := range []*string{&o.certDir, &o.confDir} {
+		if *dir == "" {
+			continue
+		}
+		if *dir, err = filepath.Abs(*dir); err != nil {
+			return err
+		}
+	}
 	loaded, err := config.Load(docs, s.Inputs(ctx, config.Overrides{CertDir: o.certDir}))
 	if err != nil {
 		return err
@@ -68,11 +77,11 @@ func runCSR(ctx context.Context, s *session.Session, o *csrOptions) error {
 	}
 	defer release()
 	c, n := loaded.Cluster, loaded.Node
-	f, err := facts.Gather(ctx, s.Machine, c, pki.RequestFiles(c, n, path.Clean(o.confDir)), false)
+	f, err := facts.Gather(ctx, s.Machine, c, pki.RequestFiles(c, n, o.confDir), false)
 	if err != nil {
 		return err
 	}
-	made, err := pki.Requests(f.PKI, c, n, path.Clean(o.confDir))
+	made, err := pki.Requests(f.PKI, c, n, o.confDir)
 	if err != nil {
 		return err
 	}

@@ -57,8 +57,11 @@ The names: ` + strings.Join(names, ", ") + `.`,
 		Example: `  clusteradm certs renew all
   clusteradm certs renew apiserver front-proxy-client
   clusteradm certs renew all --dry-run`,
-		ValidArgs: append([]string{"all"}, names...),
-		Args:      session.Args(cobra.MinimumNArgs(1)),
+		ValidArgsFunction: func(_ *cobra.Command, given []string, _ string) ([]string, cobra.ShellCompDirective) {
+			left := slices.DeleteFunc(append([]string{"all"}, names...), func(name string) bool { return slices.Contains(given, name) })
+			return left, cobra.ShellCompDirectiveNoFileComp
+		},
+		Args: session.Args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runRenew(cmd.Context(), s, o, args)
 		},

@@ -90,9 +90,9 @@ func show(s *session.Session, kind, file string, data []byte) error {
 }
 
 // documents reads a file that a command cannot do without.
-func documents(s *session.Session, flag, path string) ([]byte, error) {
+func documents(s *session.Session, flag, path, help string) ([]byte, error) {
 	if path == "" {
-		return nil, &exit.UsageError{Err: errors.New("--" + flag + " is required"), Help: "clusteradm config print init-defaults > cluster.yaml   # a file to begin with"}
+		return nil, &exit.UsageError{Err: errors.New("--" + flag + " is required"), Help: help}
 	}
 	docs, err := s.Documents(path)
 	if err != nil {
@@ -128,7 +128,7 @@ errors are a list.`,
   clusteradm config validate --config cluster.yaml -o json`,
 		Args: session.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			docs, err := documents(s, "config", file)
+			docs, err := documents(s, "config", file, "clusteradm config print init-defaults > cluster.yaml   # a file to begin with")
 			if err != nil {
 				return err
 			}
@@ -172,7 +172,7 @@ Documents of the components and of clusteradm are kept as they are.`,
 		Example: "  clusteradm config migrate --old-config v1beta3.yaml --new-config v1beta4.yaml",
 		Args:    session.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			docs, err := documents(s, "old-config", from)
+			docs, err := documents(s, "old-config", from, "clusteradm config migrate --help")
 			if err != nil {
 				return err
 			}

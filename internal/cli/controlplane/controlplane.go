@@ -1,6 +1,7 @@
-// Package controlplane is what a command on a control-plane machine knows of
-// its cluster: from a configuration file, from the cluster, or, when that does
-// not answer any more, from what lies on the machine. It changes nothing.
+// Package controlplane is what a command knows of a cluster that is there: what
+// init uploaded; and, on a control-plane machine, from a configuration file,
+// from the cluster, or, when that does not answer any more, from what lies on
+// the machine. It changes nothing.
 package controlplane
 
 import (
@@ -15,16 +16,12 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-
 	"github.com/spf13/pflag"
 
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/config"
 	"github.com/clusteradm/clusteradm/internal/facts"
-	"github.com/clusteradm/clusteradm/internal/kube"
 	"github.com/clusteradm/clusteradm/internal/kube/client"
 	"github.com/clusteradm/clusteradm/internal/secret"
 	"github.com/clusteradm/clusteradm/manifests"
@@ -166,10 +163,5 @@ func clusterOf(ctx context.Context, s *session.Session, kubeconfig string) (*clu
 		return nil, err
 	}
 	defer api.Close()
-	cm, err := api.Get(ctx, kube.Ref{GroupVersionKind: schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}, Namespace: "kube-system", Name: "kubeadm-config"})
-	if err != nil {
-		return nil, fmt.Errorf("read the cluster's configuration: %w", err)
-	}
-	text, _, _ := unstructured.NestedString(cm.Object, "data", "ClusterConfiguration")
-	return config.UnmarshalClusterConfiguration([]byte(text))
+	return Uploaded(ctx, api)
 }

@@ -8,9 +8,8 @@ import (
 	"path/filepath"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/clusteradm/clusteradm/internal/cli/controlplane"
 	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cluster"
@@ -130,25 +129,10 @@ func refused(err error, join *config.Join) error {
 
 // clusterOf reads what init uploaded for joining nodes.
 func clusterOf(ctx context.Context, r kube.Reader) (*cluster.Cluster, error) {
-	read := func(name, key string) ([]byte, error) {
-		cm, err := r.Get(ctx, kube.Ref{GroupVersionKind: schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}, Namespace: "kube-system", Name: name})
-		if err != nil {
-			return nil, fmt.Errorf("read the cluster's configuration: %w", err)
-		}
-		text, ok, _ := unstructured.NestedString(cm.Object, "data", key)
-		if !ok {
-			return nil, fmt.Errorf("read the cluster's configuration: ConfigMap %s has no key %s", name, key)
-		}
-		return []byte(text), nil
-	}
-	data, err := read("kubeadm-config", "ClusterConfiguration")
+	c, err := controlplane.Uploaded(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	c, err := config.UnmarshalClusterConfiguration(data)
-	if err != nil {
-		return nil, fmt.Errorf("read the cluster's configuration: %w", err)
-	}
-	c.Kubelet.YAML, err = read("kubelet-config", "kubelet")
+	c.Kubelet.YAML, err = controlplane.UploadedText(ctx, r, "kubelet-config", "kubelet")
 	return c, err
 }

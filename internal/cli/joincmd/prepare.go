@@ -2,8 +2,6 @@ package joincmd
 
 import (
 	"context"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"strings"
 	"time"
@@ -105,7 +103,7 @@ func ours(f cluster.HostFacts, n cluster.Node, caPath string, ca []byte, joined 
 	if data := f.PKI[cluster.KubeletConf]; !data.Empty() && !joined {
 		conf, err := pki.DecodeKubeconfig(data)
 		client := f.PKI[cluster.KubeletClientPEM]
-		if err != nil || !same(conf.CA) || !client.Empty() && commonName(client.Reveal()) != "system:node:"+n.Name {
+		if err != nil || !same(conf.CA) || !client.Empty() && pki.CommonName(client.Reveal()) != "system:node:"+n.Name {
 			return false
 		}
 	}
@@ -126,20 +124,6 @@ func joined(f cluster.HostFacts, n cluster.Node, ca []byte, now time.Time) bool 
 	mine, err := pki.Pin(ca)
 	kubelet := pki.KubeconfigSpec{Client: pki.Spec{CommonName: "system:node:" + n.Name, Usages: []pki.Usage{pki.ClientAuth}}}
 	return err == nil && theirs == mine && pki.UsableClient(kubelet, f.PKI[cluster.KubeletClientPEM], ca, now) == nil
-}
-
-func commonName(data []byte) string {
-	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		cert, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return ""
-		}
-		return cert.Subject.CommonName
-	}
-	return ""
 }
 
 // NameTakenError reports that a living node has this node's name.

@@ -21,7 +21,7 @@ import (
 // is the one that the kubelet has.
 func load(ctx context.Context, s *session.Session, docs []byte, o config.Overrides) (*config.Reset, error) {
 	in := s.Inputs(ctx, o)
-	if socket := facts.KubeletSocket(ctx, s.Machine); socket != "" {
+	if socket := facts.RuntimeEndpoint(ctx, s.Machine); socket != "" {
 		in.CRISockets = []string{socket}
 	}
 	return config.LoadReset(docs, in)
@@ -34,6 +34,7 @@ type prepared struct {
 	parts   world.Parts
 	// asks is that the phases to be run are those in which kubeadm asks.
 	asks   bool
+	cleans bool // and those that leave nothing of the cluster
 	closes []func()
 }
 
@@ -52,7 +53,7 @@ func prepare(ctx context.Context, s *session.Session, reset *config.Reset, names
 	if err != nil {
 		return nil, err
 	}
-	p := &prepared{asks: slices.Contains(names, "preflight")}
+	p := &prepared{asks: slices.Contains(names, "preflight"), cleans: slices.Contains(names, "cleanup-node")}
 	runtime := s.Runtime(reset.CRISocket)
 	if c, ok := runtime.(interface{ Close() error }); ok {
 		p.closes = append(p.closes, func() { _ = c.Close() }) // nothing is lost with it

@@ -24,10 +24,13 @@ type result struct {
 	EtcdData string `json:"etcdData,omitempty"`
 }
 
-func (p *prepared) report(ctx context.Context, s *session.Session, r engine.Result) error {
-	left, err := p.left(ctx, s)
-	if err != nil {
-		return err
+func (p *prepared) report(ctx context.Context, s *session.Session, name string, r engine.Result) error {
+	var left []string
+	if p.cleans { // else what is there is still the cluster's
+		var err error
+		if left, err = p.left(ctx, s); err != nil {
+			return err
+		}
 	}
 	out := result{Kind: "result", Run: r.Run, Changed: r.Changed, Left: left, Kept: phases.Kept(p.input)}
 	if e := p.input.Reset.Remains.Etcd; e != nil && e.HasData && p.input.Reset.KeepEtcdData {
@@ -40,9 +43,12 @@ func (p *prepared) report(ctx context.Context, s *session.Session, r engine.Resu
 		return json.NewEncoder(s.Streams.Out).Encode(out)
 	}
 	w := s.Streams.Out
-	if r.Changed == 0 {
-		fmt.Fprintln(w, "reset: nothing to do")
-	} else {
+	switch {
+	case r.Changed == 0:
+		fmt.Fprintf(w, "%s: nothing to do\n", name)
+	case !p.cleans:
+		return nil
+	default:
 		fmt.Fprintf(w, "\nThis machine has nothing of its cluster any more (%d changes).\n", r.Changed)
 	}
 	for i, path := range left {

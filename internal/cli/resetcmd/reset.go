@@ -44,15 +44,18 @@ on; on a machine that has nothing of a cluster it changes nothing.`,
   clusteradm reset --force --cleanup-tmp-dir`,
 	}
 	bind(s, o, cmd, phases.Reset(), true)
-	cmd.AddCommand(list(s).Command())
+	cmd.AddCommand(commands(s).Command())
 	return cmd
 }
 
-// list is the phases of reset as commands.
-func list(s *session.Session) phasecmd.List {
-	return phasecmd.List{Name: "reset", Phases: phases.Reset(), Bind: func(cmd *cobra.Command, some []plan.Phase) {
-		bind(s, &options{}, cmd, some, false)
-	}}
+// list is the phases of reset.
+func list() phasecmd.List { return phasecmd.List{Name: "reset", Phases: phases.Reset()} }
+
+// commands has them as commands.
+func commands(s *session.Session) phasecmd.List {
+	l := list()
+	l.Bind = func(cmd *cobra.Command, some []plan.Phase) { bind(s, &options{}, cmd, some, false) }
+	return l
 }
 
 func bind(s *session.Session, o *options, cmd *cobra.Command, some []plan.Phase, whole bool) {
@@ -79,8 +82,7 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 	if err != nil {
 		return err
 	}
-	phaseList := list(s)
-	skip, err := phaseList.Skipped(reset.SkipPhases, some)
+	skip, err := list().Skipped(reset.SkipPhases, some)
 	if err != nil {
 		return err
 	}
@@ -99,7 +101,7 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 	if err := s.Preflight(session.Checked{List: "reset", Checks: preflight.Reset(names), Subject: p.subject, Ignore: reset.IgnorePreflight}); err != nil {
 		return err
 	}
-	planned, err := plan.Build(phaseList.RunName(some, whole), some, p.input, skip)
+	planned, err := plan.Build(list().RunName(some, whole), some, p.input, skip)
 	if err != nil {
 		return &exit.UsageError{Err: err}
 	}
@@ -115,7 +117,7 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 		return s.ShowPlan(planned.Name, changes)
 	}
 	if !changing {
-		return p.report(ctx, s, engine.Result{})
+		return p.report(ctx, s, planned.Name, engine.Result{})
 	}
 	if !reset.Force && p.asks {
 		if err := confirm(ctx, s, changes); err != nil {
@@ -126,7 +128,7 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 	if err != nil {
 		return err
 	}
-	return p.report(ctx, s, result)
+	return p.report(ctx, s, planned.Name, result)
 }
 
 // confirm shows what goes and asks.

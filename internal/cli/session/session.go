@@ -112,6 +112,9 @@ func (s *Session) Documents(path string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
+	if config.Empty(data) { // never all the defaults, by a file that was not written
+		return nil, config.Errors{{Message: "no document in " + path, Hint: "clusteradm config print init-defaults"}}
+	}
 	return data, nil
 }
 
@@ -231,7 +234,7 @@ func (s *Session) Lock(what string, looks bool) (func(), error) {
 	release, err := state.Lock(s.LockPath, fmt.Sprintf("%s, process %d, since %s", what, os.Getpid(), s.Now().Format(time.RFC3339)))
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, &preflight.FailedError{Findings: []preflight.Finding{{Check: "IsPrivilegedUser", Level: preflight.Error,
-			Message: "must be run as root: " + err.Error(), Hint: "sudo clusteradm " + what}}}
+			Message: "must be run as root: " + err.Error(), Hint: "sudo clusteradm …"}}}
 	}
 	return release, err
 }

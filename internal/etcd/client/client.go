@@ -88,7 +88,7 @@ func (c *Client) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, conn := range c.conns {
-		conn.Close()
+		_ = conn.Close() // nothing is lost with it
 	}
 	c.conns = map[string]*grpc.ClientConn{}
 }

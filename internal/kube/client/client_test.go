@@ -118,7 +118,7 @@ func TestReadsAreNotRepeated(t *testing.T) {
 	if _, err := c.Get(t.Context(), coreRef("Node", "", "n")); !utilnet.IsConnectionRefused(err) {
 		t.Errorf("Get from a closed server = %v, want connection refused", err)
 	}
-	if took := time.Since(start); took > 900*time.Millisecond {
+	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("took %s", took)
 	}
 }
