@@ -151,7 +151,7 @@ func prepareRenewal(ctx context.Context, s *session.Session, k *controlplane.Kno
 		}
 	}
 	if all {
-		in.Certs.KubeletClient, in.Certs.KubeletConf, err = pki.RenewKubelet(f.PKI, k.Cluster, now)
+		in.Certs.KubeletClient, in.Certs.KubeletConf, err = pki.RenewKubelet(f.PKI, k.Cluster, k.Node.Name, now)
 		in.Certs.Broken = in.Certs.Broken || !in.Certs.KubeletClient.Empty()
 	}
 	return in, renewal, err
@@ -169,6 +169,9 @@ func interrupted(s *session.Session, list string) (func(string, secret.Bytes) bo
 	run, err := s.Runs.Latest()
 	if err != nil {
 		return nil, err
+	}
+	if run != nil && run.Unfinished() && strings.HasPrefix(run.List(), "certs renew ") && run.List() != list {
+		s.Warn(config.Errors{{Message: "clusteradm " + run.List() + " was interrupted: what it has written is perhaps not used yet; run it again"}}, nil)
 	}
 	if run != nil && run.Unfinished() && run.List() == list {
 		for _, e := range run.Entries {
