@@ -328,6 +328,7 @@ func TestCertificateKey(t *testing.T) {
 // A kubelet that joined calls its user default-auth, and its machine may have
 // another name than its node.
 func TestRenewKnowsTheNodeOfAKubeletThatJoined(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.run("init", "--config", "c.yaml", "--node-name", "n7").is(t, 0)
 	conf, _ := r.machine.Content(cluster.KubeletConf)

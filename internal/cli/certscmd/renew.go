@@ -171,7 +171,7 @@ func interrupted(s *session.Session, list string) (func(string, secret.Bytes) bo
 		return nil, err
 	}
 	if run != nil && run.Unfinished() && strings.HasPrefix(run.List(), "certs renew ") && run.List() != list {
-		s.Warn(config.Errors{{Message: "clusteradm " + run.List() + " was interrupted: what it has written is perhaps not used yet; run it again"}}, nil)
+		s.Caution(event.Event{Message: "clusteradm " + run.List() + " was interrupted: what it has written is perhaps not used yet", Hint: "clusteradm " + run.List()})
 	}
 	if run != nil && run.Unfinished() && run.List() == list {
 		for _, e := range run.Entries {
