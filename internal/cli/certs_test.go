@@ -2,7 +2,6 @@ package cli_test
 
 import (
 	"encoding/json"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -296,11 +295,13 @@ func TestGenerateCSR(t *testing.T) {
 	if r.snapshot() != before {
 		t.Error("a second run makes others")
 	}
+}
 
-	here, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
+// Not parallel: it changes the working directory.
+func TestGenerateCSRInTheWorkingDirectory(t *testing.T) {
+	r := newRig(t)
+	here := t.TempDir()
+	t.Chdir(here)
 	r.run("certs", "generate-csr", "--config", "c.yaml", "--cert-dir", "csr/pki", "--kubeconfig-dir", "csr").is(t, 0, here+"/csr/pki/apiserver.csr\n", here+"/csr/admin.conf.csr\n")
 }
 
