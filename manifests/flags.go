@@ -3,6 +3,7 @@ package manifests
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -10,7 +11,8 @@ import (
 )
 
 // Flags reads a static pod's command line back from its manifest: what the
-// component really runs with, whoever wrote it. Of a flag that is given more
+// component really runs with, whoever wrote it. Its container is called as the
+// pod: a patch puts one of the user's own before it. Of a flag that is given more
 // than once the last one counts; one without a value is "true".
 func Flags(manifest []byte) (map[string]string, error) {
 	var p corev1.Pod
@@ -21,8 +23,9 @@ func Flags(manifest []byte) (map[string]string, error) {
 	if p.Kind != "Pod" || len(p.Spec.Containers) == 0 {
 		return nil, fmt.Errorf("read manifest: it is a %q with %d containers, not a pod", p.Kind, len(p.Spec.Containers))
 	}
+	own := p.Spec.Containers[max(0, slices.IndexFunc(p.Spec.Containers, func(c corev1.Container) bool { return c.Name == p.Name }))]
 	flags := map[string]string{}
-	words := append(append([]string{}, p.Spec.Containers[0].Command...), p.Spec.Containers[0].Args...)
+	words := slices.Concat(own.Command, own.Args)
 	for i, word := range words {
 		name, value, given := strings.Cut(strings.TrimLeft(word, "-"), "=")
 		if !strings.HasPrefix(word, "-") || name == "" {

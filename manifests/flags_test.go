@@ -14,6 +14,10 @@ func TestFlags(t *testing.T) {
 	if err != nil || !maps.Equal(got, want) {
 		t.Errorf("got %v, %v", got, err)
 	}
+	got, err = manifests.Flags([]byte("{kind: Pod, metadata: {name: etcd}, spec: {containers: [{name: beside, args: [--name=b]}, {name: etcd, command: [etcd, --name=a]}]}}"))
+	if err != nil || got["name"] != "a" {
+		t.Errorf("beside another container: %v, %v", got, err)
+	}
 	for text, want := range map[string]string{
 		"{":           "read manifest: not a valid yaml document of a pod",
 		"kind: Pod\n": `read manifest: it is a "Pod" with 0 containers, not a pod`,

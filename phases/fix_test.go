@@ -23,8 +23,8 @@ func fixRig(t *testing.T) *rig {
 	loaded := r.loaded
 	m := r.world.Machine
 	m.Put(cluster.FstabFile, fstab, 0o640)
-	m.Put("/swap.img", "", 0o600)
-	m.Put("/dev/zram0", "", 0o600)
+	m.Put("/swap.img", hosttest.SwapSpace(), 0o600)
+	m.Put("/dev/zram0", hosttest.SwapSpace(), 0o600)
 	m.Put("/proc/swaps", "Filename Type Size Used Priority\n/dev/zram0 partition 8 0 100\n/swap.img file 4194304 0 -2\n", 0o444)
 	m.AddUnit(hosttest.Unit{Name: "swap.img.swap", Properties: map[string]string{"What": "/swap.img", "FragmentPath": "/run/systemd/generator/swap.img.swap", "SourcePath": cluster.FstabFile}})
 	m.AddUnit(hosttest.Unit{Name: "dev-zram0.swap", Properties: map[string]string{"What": "/dev/zram0", "FragmentPath": "/run/systemd/generator/dev-zram0.swap"}})

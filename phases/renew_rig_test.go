@@ -58,7 +58,7 @@ func newRenewal(t *testing.T) *renewal {
 	for _, f := range made.Files {
 		r.files[f.Path] = f.Content
 	}
-	if r.client, _, err = pki.RenewKubelet(found, loaded.Cluster, now); err != nil || r.client.Empty() {
+	if r.client, _, err = pki.RenewKubelet(found, loaded.Cluster, loaded.Node.Name, now); err != nil || r.client.Empty() {
 		t.Fatal("the kubelet's certificate was not renewed", err)
 	}
 	theRenewal = r
@@ -153,7 +153,7 @@ func renewalInput(ctx context.Context, r *rig, renewal *renewal) (plan.Input, er
 	for i, file := range in.Certs.Files {
 		in.Certs.Files[i].Content = renewal.files[file.Path]
 	}
-	client, _, err := pki.RenewKubelet(f.PKI, loaded.Cluster, now)
+	client, _, err := pki.RenewKubelet(f.PKI, loaded.Cluster, loaded.Node.Name, now)
 	if !client.Empty() {
 		in.Certs.KubeletClient = renewal.client
 	}

@@ -5,6 +5,8 @@ import (
 	"path"
 	"strings"
 
+	"github.com/clusteradm/clusteradm/internal/effect"
+	"github.com/clusteradm/clusteradm/internal/host"
 	"github.com/clusteradm/clusteradm/internal/plan"
 )
 
@@ -19,7 +21,9 @@ func Requests() []plan.Phase {
 			for _, f := range in.Certs.Files {
 				if d := path.Dir(f.Path); !seen[d] {
 					seen[d] = true
-					dirs = append(dirs, dir(in, "dir-"+strings.Trim(strings.ReplaceAll(d, "/", "-"), "-"), d, 0o755))
+					// Any directory may be named, somebody's home or /tmp: it stays as it is.
+					dirs = append(dirs, plan.Step{Name: "dir-" + strings.Trim(strings.ReplaceAll(d, "/", "-"), "-"), Host: in.Node.Host,
+						Effect: effect.Dir{Host: in.Node.Host, Path: d, Attr: host.Attr{Mode: 0o755}, Keep: true}})
 				}
 				step := secretFile(in, stepName(in, f.Path), f.Path, f.Content, fs.FileMode(f.Mode))
 				if !strings.HasSuffix(f.Path, ".csr") {

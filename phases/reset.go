@@ -71,6 +71,9 @@ where things are is removed last, so that an interrupted reset goes on.`,
 			}
 			steps = append(steps, gone(in, "mounts", effect.Mounts{Host: h, Below: cluster.KubeletDir,
 				Force: slices.Contains(in.Reset.UnmountFlags, "MNT_FORCE"), Detach: slices.Contains(in.Reset.UnmountFlags, "MNT_DETACH")}))
+			// Should the machine boot before the end, no API server may serve an
+			// etcd that begins anew: kubelets would take it for their cluster.
+			steps = append(steps, gone(in, "api-manifest", effect.Tree{Host: h, Path: cluster.ManifestsDir + "/kube-apiserver.yaml"}))
 			if e != nil {
 				steps = append(steps, tree(in, "etcd-data", e.DataDir, "member", cluster.EtcdGivenUp))
 			}
@@ -129,6 +132,8 @@ func fileRemains(in plan.Input) []plan.Step {
 		cluster.BootstrapKubeletConf, cluster.ControllerConf, cluster.SchedulerConf} {
 		configs = append(configs, path.Base(p), path.Base(p)+".csr")
 	}
+	// Where the certificates are, the kubelet's configuration tells too, which
+	// goes after them.
 	steps := []plan.Step{
 		tree(in, "etcd-certificates", certificates+"/etcd", names[certificates+"/etcd"]...),
 		tree(in, "certificates", certificates, names[certificates]...),

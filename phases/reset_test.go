@@ -51,7 +51,7 @@ spec:
   - {name: etcd-data, hostPath: {path: /data/etcd}}
 `
 
-const apiServerManifest = "spec:\n  containers:\n  - command: [kube-apiserver, --client-ca-file=/srv/pki/ca.crt]\n"
+const apiServerManifest = "kind: Pod\nspec:\n  containers:\n  - command: [kube-apiserver, --client-ca-file=/srv/pki/ca.crt]\n"
 
 // users is what is there before a cluster and has to be there after it.
 func users(m *hosttest.Machine) {
@@ -77,7 +77,7 @@ func inhabited(r *rig) {
 		"/etc/kubernetes/manifests/etcd.yaml": etcdManifest, "/etc/kubernetes/manifests/kube-apiserver.yaml": apiServerManifest,
 		"/etc/kubernetes/manifests/kube-scheduler.yaml": "", "/etc/kubernetes/manifests/kube-controller-manager.yaml": "",
 		"/var/lib/kubelet/instance-config.yaml": "containerRuntimeEndpoint: unix:///run/containerd/containerd.sock\n",
-		"/var/lib/kubelet/config.yaml":          "", "/var/lib/kubelet/pods/1/etc-hosts": "", "/var/lib/kubelet/device-plugins/kubelet.sock": "",
+		"/var/lib/kubelet/config.yaml":          "authentication: {x509: {clientCAFile: /srv/pki/ca.crt}}\n", "/var/lib/kubelet/pods/1/etc-hosts": "", "/var/lib/kubelet/device-plugins/kubelet.sock": "",
 		"/srv/pki/ca.crt": "", "/srv/pki/ca.key": "", "/srv/pki/sa.pub": "", "/srv/pki/apiserver.csr": "", "/srv/pki/etcd/server.key": "", "/srv/pki/.ca.key.clusteradm-0123456789abcdef": "",
 		"/data/etcd/member/wal/0.wal": "", "/run/flannel/subnet.env": "", cluster.FlannelConf: "", cluster.FlannelPlugin: "",
 		"/var/lib/cni/networks/cbr0/10.244.0.2": "", "/var/lib/cni/results/cbr0-1-eth0": "", "/var/lib/cni/flannel/1": "", "/etc/kubernetes/tmp/x": "",
@@ -192,7 +192,7 @@ func TestOrderOfReset(t *testing.T) {
 		}
 	}
 	for _, order := range [][]string{
-		{"remove-etcd-member/member", "cleanup-node/kubelet", "cleanup-node/etcd-given-up", "cleanup-node/pods", "cleanup-node/etcd-data", "cleanup-node/manifests"},
+		{"remove-etcd-member/member", "cleanup-node/kubelet", "cleanup-node/etcd-given-up", "cleanup-node/pods", "cleanup-node/api-manifest", "cleanup-node/etcd-data", "cleanup-node/manifests"},
 		{"cleanup-node/pods", "cleanup-node/mounts", "cleanup-node/kubelet-dir"},
 		{"cleanup-node/pods", "cleanup-node/interfaces", "cleanup-node/flannel-plugin", "cleanup-node/flannel-conf"},
 		{"cleanup-node/etcd-certificates", "cleanup-node/certificates", "cleanup-node/kubelet-dir", "cleanup-node/manifests", "cleanup-node/kubeconfigs", "cleanup-node/unfix-record"},

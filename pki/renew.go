@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -183,7 +184,9 @@ func algorithmOf(key crypto.PublicKey) cluster.KeyAlgorithm {
 // whose own has expired, or is gone: it can't ask for one any more. Nothing is
 // made while it is valid, for it rotates by itself, nor under an external CA.
 // The second result is a kubelet.conf that refers to it, if it does not yet.
-func RenewKubelet(files map[string]secret.Bytes, c *cluster.Cluster, now time.Time) (client, conf secret.Bytes, err error) {
+// node is whose it is if neither a certificate nor kubelet.conf tells: the one
+// that a joining kubelet writes itself calls its user default-auth.
+func RenewKubelet(files map[string]secret.Bytes, c *cluster.Cluster, node string, now time.Time) (client, conf secret.Bytes, err error) {
 	data, ok := files[cluster.KubeletConf]
 	ca := Pair{Cert: files[c.PKI("ca.crt")].Reveal(), Key: files[c.PKI("ca.key")]}
 	if !ok || ca.Key.Empty() {
@@ -196,7 +199,11 @@ func RenewKubelet(files map[string]secret.Bytes, c *cluster.Cluster, now time.Ti
 	if len(k.Cert) == 0 && k.CertFile != cluster.KubeletClientPEM {
 		return client, conf, nil // the user's own arrangement
 	}
-	spec := Spec{Name: "kubelet", Dir: c.CertificatesDir, CA: "ca", CABase: "ca", CommonName: k.User, Organization: []string{"system:nodes"},
+	user := k.User
+	if !strings.HasPrefix(user, nodeUser("")) {
+		user = nodeUser(node)
+	}
+	spec := Spec{Name: "kubelet", Dir: c.CertificatesDir, CA: "ca", CABase: "ca", CommonName: user, Organization: []string{"system:nodes"},
 		Usages: []Usage{ClientAuth}, Validity: c.LeafValidity, Algorithm: c.KeyAlgorithm}
 	have := k.Cert
 	if len(have) == 0 {

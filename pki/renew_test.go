@@ -237,6 +237,7 @@ func TestRenewKubelet(t *testing.T) {
 	}
 	spec := pki.KubeconfigSpecs(c, newNode())[2]
 	refers := pki.EncodeKubeletKubeconfig("blue", "https://192.0.2.10:6443", "node1", k.CA)
+	joined := secret.NewBytes(bytes.ReplaceAll(refers.Reveal(), []byte("system:node:node1"), []byte("default-auth")))
 	client := secret.NewBytes(bytes.Join([][]byte{k.Cert, k.Key.Reveal()}, nil))
 	for name, tc := range map[string]struct {
 		conf, client secret.Bytes
@@ -247,6 +248,8 @@ func TestRenewKubelet(t *testing.T) {
 		"valid":             {refers, client, now(), "", false, false},
 		"expired":           {refers, client, later(), "", true, false},
 		"gone":              {refers, secret.Bytes{}, now(), "", true, false},
+		"gone, joined":      {joined, secret.Bytes{}, now(), "", true, false},
+		"expired, joined":   {joined, client, later(), "", true, false},
 		"damaged":           {refers, secret.NewBytes([]byte("x")), now(), "", true, false},
 		"embedded, valid":   {embedded, secret.Bytes{}, now(), "", false, false},
 		"embedded, expired": {embedded, secret.Bytes{}, later(), "", true, true},
@@ -255,7 +258,7 @@ func TestRenewKubelet(t *testing.T) {
 	} {
 		have := dropped(files, tc.drop)
 		have[cluster.KubeletConf], have[cluster.KubeletClientPEM] = tc.conf, tc.client
-		made, conf, err := pki.RenewKubelet(have, c, tc.at)
+		made, conf, err := pki.RenewKubelet(have, c, "node1", tc.at)
 		if err != nil || made.Empty() == tc.made || conf.Empty() == tc.wrote {
 			t.Errorf("%s: made %t, kubelet.conf %t, %v", name, !made.Empty(), !conf.Empty(), err)
 			continue
@@ -269,7 +272,7 @@ func TestRenewKubelet(t *testing.T) {
 			t.Errorf("%s: kubelet.conf is %+v, %v", name, got, err)
 		}
 	}
-	if _, _, err := pki.RenewKubelet(map[string]secret.Bytes{cluster.KubeletConf: secret.NewBytes([]byte("{")), dir + "ca.key": files[dir+"ca.key"]}, c, now()); err == nil || errors.Unwrap(err) == nil {
+	if _, _, err := pki.RenewKubelet(map[string]secret.Bytes{cluster.KubeletConf: secret.NewBytes([]byte("{")), dir + "ca.key": files[dir+"ca.key"]}, c, "node1", now()); err == nil || errors.Unwrap(err) == nil {
 		t.Errorf("a damaged kubelet.conf: %v", err)
 	}
 }

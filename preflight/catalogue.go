@@ -46,7 +46,7 @@ func Catalogue() []Doc {
 		{"ExternalEtcdVersion", e, external, false, "a member does not answer, or is older than 3.5.24"},
 		{"ExternalEtcdClientCertificates", e, external, false, "the CA, certificate or key for the external etcd is not there"},
 		{"ClusterSettings", e, first, true, "the service or pod subnet, etcd's data directory or servers, or the version differs from that of the cluster on this machine, or its etcd joined others; a flag set through extraArgs is not looked at"},
-		{"NetworkOverlap", ew, first, true, "the node's address is in the network of pods or services (error), or a route of the machine overlaps with it (warning)"},
+		{"NetworkOverlap", ew, first, true, "the node's address is in the network of services or flannel's of pods (error), in that of another pod network, or a route of the machine overlaps with it (warning)"},
 		{"ProductUUID", w, both, true, "no product_uuid, or one that a vendor left in many machines"},
 		{"MachineID", w, both, true, "/etc/machine-id is missing, empty, uninitialized or no id"},
 		{"MACAddress", w, both, true, "a network interface without a MAC address, or two with the same"},
@@ -54,7 +54,7 @@ func Catalogue() []Doc {
 		{"TimeSync", w, both, true, "nothing keeps the kernel's clock in time"},
 		{"DiskSpace", ew, both, true, "the disk of the kubelet, the runtime or etcd is full (error) or so low that the kubelet would evict pods (warning); inodes too"},
 		{"FsyncLatency", w, local, true, "the disk of etcd's data needs more than 10 ms to sync a write (99th percentile); measured on a file without a name, which leaves nothing"},
-		{"EtcdQuorum", e, "reset", true, "the etcd of the others would be without a quorum, or it cannot be told"},
+		{"EtcdQuorum", ew, "reset", true, "the etcd of the others would be without a quorum, or it cannot be told (error); etcd has data and no manifest (warning)"},
 		{"Firewall", w, "reset", true, "neither iptables nor nft is there to look for rules of kube-proxy and the pod network"},
 		{"Leftovers", w, both, true, "what an earlier cluster left: network configuration and interfaces, pods, firewall chains"},
 	}

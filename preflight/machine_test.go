@@ -101,7 +101,7 @@ func TestChecksOfTheMachine(t *testing.T) {
 		"a newer Kubernetes":     {func(s S) { s.Newest = "v1.35.2" }, "KubernetesVersion", warning, "newer"},
 		"a newer patch":          {func(s S) { s.Newest = "v1.36.0" }, "", "", ""},
 
-		"a proxy for all":     {proxy("10.244.0.0/16"), "HTTPProxy", warning, "192.0.2.10 would be reached through the proxy http://user:xxxxx@proxy"},
+		"a proxy for all":     {proxy("10.244.0.0/16"), "HTTPProxy", warning, "192.0.2.10 would be reached through the proxy http://proxy"},
 		"a proxy for pods":    {proxy("192.0.2.0/24"), "HTTPProxyCIDR", warning, "10.244.0.0/16"},
 		"a proxy, none meant": {proxy("192.0.2.10,10.0.0.0/8"), "", "", ""},
 
@@ -129,8 +129,16 @@ func TestChecksOfTheMachine(t *testing.T) {
 		"a slow disk":          {func(s S) { s.Facts.Machine.FsyncMs = []float64{1, 11.24} }, "FsyncLatency", warning, "11.2 ms"},
 		"a fast disk, one out": {func(s S) { s.Facts.Machine.FsyncMs = append(make([]float64, 99), 80) }, "", "", ""},
 
-		"the node among the pods": {func(s S) { s.Cluster.Networking.PodSubnets = prefixes("192.0.0.0/16"); s.Facts.Machine.Routes = nil }, "NetworkOverlap", failure, "own address"},
-		"a route into services":   {func(s S) { s.Cluster.Networking.ServiceSubnets = prefixes("172.17.4.0/22") }, "NetworkOverlap", warning, "172.17.0.0/16 on docker0"},
+		"the node among the pods": {func(s S) { s.Cluster.Networking.PodSubnets = prefixes("192.0.0.0/16"); s.Facts.Machine.Routes = nil }, "NetworkOverlap", warning, "own address"},
+		"the node among flannel's pods": {func(s S) {
+			s.Cluster.Networking.PodSubnets = prefixes("192.0.0.0/16")
+			s.Facts.Machine.Routes, s.Cluster.PodNetwork.Kind = nil, cluster.PodNetworkFlannel
+		}, "NetworkOverlap", failure, "own address"},
+		"the node among services": {func(s S) {
+			s.Cluster.Networking.ServiceSubnets = prefixes("192.0.0.0/16")
+			s.Facts.Machine.Routes = nil
+		}, "NetworkOverlap", failure, "own address"},
+		"a route into services": {func(s S) { s.Cluster.Networking.ServiceSubnets = prefixes("172.17.4.0/22") }, "NetworkOverlap", warning, "172.17.0.0/16 on docker0"},
 		"a route of a pod network": {func(s S) {
 			s.Cluster.Networking.PodSubnets = prefixes("10.244.0.0/16")
 			s.Facts.Machine.Routes = []cluster.Route{route("10.244.0.0/24", "cni0")}

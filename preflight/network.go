@@ -31,7 +31,7 @@ func proxied(s Subject, host string) string {
 	if err != nil || proxy == nil {
 		return ""
 	}
-	return proxy.Redacted()
+	return proxy.Scheme + "://" + proxy.Host // without the user, which may be a token
 }
 
 func httpProxy() Check {
@@ -76,7 +76,11 @@ func overlaps(s Subject, what string, subnet netip.Prefix) []Finding {
 	flag := map[string]string{"pods": "--pod-network-cidr", "services": "--service-cidr"}[what]
 	hint := "clusteradm init " + flag + "=…   # a network that nothing else uses; ip route shows those in use"
 	if subnet.Contains(s.Node.Address) {
-		return finding(Error, hint, "the node's own address %s is in the network of %s, %s", s.Node.Address, what, subnet)
+		level := Error
+		if k := s.Cluster.PodNetwork.Kind; what == "pods" && k != cluster.PodNetworkFlannel {
+			level = Warning // networks of clouds give pods and nodes addresses of the same range
+		}
+		return finding(level, hint, "the node's own address %s is in the network of %s, %s", s.Node.Address, what, subnet)
 	}
 	if s.Ours {
 		return nil // routes there are the cluster's own

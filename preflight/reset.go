@@ -1,6 +1,10 @@
 package preflight
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/clusteradm/clusteradm/internal/cluster"
+)
 
 // Reset is what is looked at before some phases of reset are carried out.
 func Reset(phases []string) []Check {
@@ -18,7 +22,12 @@ func Reset(phases []string) []Check {
 // not for --force to pass over: that only keeps from asking.
 func etcdQuorum() Check {
 	return Check{"EtcdQuorum", func(s Subject) []Finding {
-		if s.Remains.Etcd == nil {
+		switch {
+		case s.Remains.EtcdUnread != "":
+			return finding(Error, "cat "+cluster.ManifestsDir+"/etcd.yaml", "%s; ignored, etcd's data stay and its member stays in the list of members", s.Remains.EtcdUnread)
+		case s.Remains.EtcdOrphan && s.Remains.Node:
+			return finding(Warning, "ls /var/lib/etcd "+cluster.ManifestsDir, "etcd has data in /var/lib/etcd and no manifest: they stay, and if it has a member in a cluster of several that stays in the list of members")
+		case s.Remains.Etcd == nil:
 			return nil
 		}
 		if problem := s.Remains.Etcd.Removal().Problem; problem != "" {

@@ -247,6 +247,7 @@ func mirror(t *testing.T, c *clusters.Cluster, of string) *registries {
 	do(t)(clusters.Must(ctx, cp, "mkdir", "-p", dir))
 	must(t, cp.WriteFile(ctx, dir+"/hosts.toml", fmt.Appendf(nil, "server = 'http://%[1]s'\n[host.'http://%[1]s']\n  capabilities = ['pull', 'resolve']\n", r.host), 0o644))
 	do(t)(clusters.Must(ctx, cp, "systemctl", "restart", "containerd"))
+	must(t, cp.Answers(ctx))
 	return r
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/cri"
+	"github.com/clusteradm/clusteradm/internal/host"
 	"github.com/clusteradm/clusteradm/internal/secret"
 	"github.com/clusteradm/clusteradm/pki"
 )
@@ -127,7 +128,7 @@ func TestRenewIsValidAsConfigured(t *testing.T) {
 	if got := valid(); got != 8760*time.Hour || strings.Contains(out.stderr, "cannot be read") {
 		t.Errorf("with the cluster's: %s\n%s", got, out.stderr)
 	}
-	r.run("certs", "renew", "admin.conf", "--config", "none.yaml").is(t, 1, "none.yaml")
+	r.run("certs", "renew", "admin.conf", "--config", "none.yaml").is(t, 2, "none.yaml")
 }
 
 func TestRenewRefuses(t *testing.T) {
@@ -195,7 +196,7 @@ func TestRenewGoesOn(t *testing.T) {
 	if string(r.conf(cluster.SchedulerConf).Cert) != string(first.Cert) {
 		t.Error("what the interrupted run has written is made anew")
 	}
-	r.run("certs", "renew", "scheduler.conf").is(t, 6)
+	r.run("certs", "renew", "scheduler.conf").is(t, 6, "clusteradm certs renew all was interrupted")
 	if string(r.conf(cluster.SchedulerConf).Cert) == string(first.Cert) {
 		t.Error("another renewal goes on with the interrupted one")
 	}
@@ -257,7 +258,8 @@ func TestKubeconfigUser(t *testing.T) {
 	if err := pki.ValidKubeconfig(spec, secret.NewBytes([]byte(out)), []byte(ca), time.Now()); err != nil {
 		t.Error(err)
 	}
-	token := r.run("kubeconfig", "user", "--client-name", "bob", "--token", "opaque", "-o", "json").is(t, 0)
+	r.stdin = "opaque\n"
+	token := r.run("kubeconfig", "user", "--client-name", "bob", "--token", "-", "-o", "json").is(t, 0)
 	object := objects(t, token.out)[0]
 	content, _ := object["content"].(string)
 	if k, err := pki.DecodeKubeconfig(secret.NewBytes([]byte(content))); err != nil || k.Token.Reveal() != "opaque" || k.User != "bob" || object["kind"] != "kubeconfig" {
@@ -278,7 +280,6 @@ func TestKubeconfigUser(t *testing.T) {
 }
 
 func TestGenerateCSR(t *testing.T) {
-	t.Parallel()
 	r := newRig(t)
 	args := []string{"certs", "generate-csr", "--config", "c.yaml", "--cert-dir", "/x/pki", "--kubeconfig-dir", "/x"}
 	empty := r.snapshot()
@@ -286,9 +287,15 @@ func TestGenerateCSR(t *testing.T) {
 	if r.snapshot() != empty {
 		t.Error("a dry run changed the machine")
 	}
+	if err := r.machine.Mkdir(t.Context(), "/x", host.Attr{Mode: 0o700, UID: 1000, GID: 1000}); err != nil { // somebody's home
+		t.Fatal(err)
+	}
 	first := r.run(args...).is(t, 0, "/x/pki/apiserver.csr\n", "/x/pki/etcd/peer.csr\n", "/x/scheduler.conf.csr\n")
 	if n := strings.Count(first.out, ".csr\n"); n != 12 {
 		t.Errorf("%d requests", n)
+	}
+	if info, err := r.machine.Stat(t.Context(), "/x"); err != nil || info.Mode.Perm() != 0o700 || info.UID != 1000 {
+		t.Errorf("the directory that was there is %+v, %v", info, err)
 	}
 	before := r.snapshot()
 	r.run(args...).is(t, 0)
@@ -315,5 +322,23 @@ func TestCertificateKey(t *testing.T) {
 	object := objects(t, r.run("certs", "certificate-key", "-o", "json").is(t, 0).out)[0]
 	if key, _ := object["certificateKey"].(string); len(key) != 64 {
 		t.Errorf("got %v", object)
+	}
+}
+
+// A kubelet that joined calls its user default-auth, and its machine may have
+// another name than its node.
+func TestRenewKnowsTheNodeOfAKubeletThatJoined(t *testing.T) {
+	r := newRig(t)
+	r.run("init", "--config", "c.yaml", "--node-name", "n7").is(t, 0)
+	conf, _ := r.machine.Content(cluster.KubeletConf)
+	r.machine.Put(cluster.KubeletConf, strings.ReplaceAll(conf, "system:node:n7", "default-auth"), 0o600)
+	if err := r.machine.Remove(t.Context(), cluster.KubeletClientPEM); err != nil {
+		t.Fatal(err)
+	}
+	r.containers.Down() // it ends after the files
+	r.run("certs", "renew", "all").is(t, 6)
+	client, _ := r.machine.Content("/var/lib/kubelet/pki/kubelet-client-init.pem")
+	if cert, err := pki.Leaf([]byte(client)); err != nil || cert.Subject.CommonName != "system:node:n7" {
+		t.Errorf("it is %+v, %v", cert, err)
 	}
 }

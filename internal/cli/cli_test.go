@@ -21,6 +21,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/host/hosttest"
 	"github.com/clusteradm/clusteradm/internal/state"
+	"github.com/clusteradm/clusteradm/internal/token"
 )
 
 func TestEveryCommandExplainsItself(t *testing.T) {
@@ -174,6 +175,14 @@ func TestInitDoesNotReconfigure(t *testing.T) {
 	r.files["other.yaml"] = strings.Replace(initConfig, "networking:", "apiServer: {extraArgs: [{name: v, value: \"4\"}]}\nnetworking:", 1)
 	r.run("init", "--config", "other.yaml").is(t, 3, "update   control-plane/apiserver/kube-apiserver@cp1", "nothing was changed",
 		"hint: clusteradm init phase control-plane all --config FILE")
+	if after := r.snapshot(); after != before {
+		t.Error("the machine or the cluster was changed")
+	}
+	if err := r.store.Delete(t.Context(), token.Ref(canary[:6])); err != nil { // as the cluster does when it has expired
+		t.Fatal(err)
+	}
+	before = r.snapshot()
+	r.run("init", "--config", "other.yaml").is(t, 3, "nothing was changed")
 	if after := r.snapshot(); after != before {
 		t.Error("the machine or the cluster was changed")
 	}

@@ -93,6 +93,18 @@ func TestConfigMigrate(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	r.files["bad.yaml"] = oldConfig + "proxy: {}\n"
+	for link, to := range map[string]string{"/dev/stdout": "/proc/self/fd/1", "/root/link.yaml": "new.yaml"} {
+		if err := r.machine.Symlink(to, link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.run("config", "migrate", "--old-config", "old.yaml", "--new-config", "/dev/stdout").is(t, 2, "is not a file")
+	r.run("config", "migrate", "--old-config", "old.yaml", "--new-config", "/root/link.yaml").is(t, 0)
+	for _, link := range []string{"/dev/stdout", "/root/link.yaml"} {
+		if info, err := r.machine.Stat(t.Context(), link); err != nil || info.Target == "" {
+			t.Errorf("the link %s is replaced: %+v, %v", link, info, err)
+		}
+	}
 	r.run("config", "migrate", "--old-config", "bad.yaml", "--new-config", "/root/none.yaml").is(t, 2, "line 5, column 1", "unknown field")
 	if _, ok := r.machine.Content("/root/none.yaml"); ok {
 		t.Error("a file was written for a configuration that is wrong")

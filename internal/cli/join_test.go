@@ -136,6 +136,7 @@ func TestJoinTakesTheTokenFromStdin(t *testing.T) {
 			args[i] = "-"
 		}
 	}
+	w.run(append([]string{"preflight"}, args...)...).is(t, 0, "0 errors")
 	w.run(args...).is(t, 0, "This machine is the node w1")
 }
 

@@ -22,6 +22,9 @@ func TestPreflightByItself(t *testing.T) {
 		t.Errorf("as JSON: %v", list)
 	}
 
+	r.stdin = canary + "\n"
+	r.run("preflight", "init", "--token", "-").is(t, 0, "0 errors")
+
 	r.machine.Put("/etc/machine-id", "uninitialized\n", 0o444)
 	r.containers.Down()
 	got := r.run("preflight", "--config", "c.yaml").is(t, 4, "[ERROR CRI] ", "[WARNING MachineID] ", "  hint: rm -f /etc/machine-id", "1 warning, 1 error\n",

@@ -15,6 +15,11 @@ type Remains struct {
 	NodeName        string // the kubelet's certificate is for it; empty without
 	CertificatesDir string // empty when nothing tells it
 	Etcd            *LocalEtcd
+	// EtcdUnread is why the manifest that is there tells of no etcd: then its
+	// member and its data are not known. EtcdOrphan is etcd's usual data without
+	// a manifest, as with one that was moved away to stop etcd.
+	EtcdUnread string
+	EtcdOrphan bool
 	// Runtime is why the container runtime could not be asked for its pods;
 	// empty when it answers.
 	Runtime string
@@ -34,7 +39,9 @@ type LocalEtcd struct {
 	DataDir  string
 	HasData  bool
 	// GivenUp reports that an interrupted reset had come so far that nobody
-	// counts on the data any more: EtcdGivenUp is beside them.
+	// counts on the data any more: EtcdGivenUp is beside them. What etcd itself
+	// tells counts for more: the machine may have booted since, and its cluster
+	// may have lived on and grown.
 	GivenUp   bool
 	Endpoints []string // where members may be asked, this one first
 	CAFile    string
@@ -70,12 +77,9 @@ type Removal struct {
 
 // Removal does the arithmetic of the quorum.
 func (e *LocalEtcd) Removal() Removal {
-	if e.GivenUp {
-		return Removal{}
-	}
 	if e.Unknown != "" {
-		if !e.HasData {
-			return Removal{} // it never ran
+		if e.GivenUp || !e.HasData {
+			return Removal{} // it was removed before, or never ran
 		}
 		return Removal{Problem: fmt.Sprintf("etcd does not answer (%s), so that it cannot be told whether other members count on this one", e.Unknown)}
 	}
@@ -113,12 +117,15 @@ func (e *LocalEtcd) Removal() Removal {
 // Left reports that etcd's cluster has this member no more: its data are of no
 // use to anybody.
 func (e *LocalEtcd) Left() bool {
-	return e.GivenUp || e.Unknown == "" && !slices.ContainsFunc(e.Members, e.is)
+	if e.Unknown != "" {
+		return e.GivenUp
+	}
+	return !slices.ContainsFunc(e.Members, e.is)
 }
 
 // is reports whether m is this member; one that has not started has no name.
 func (e *LocalEtcd) is(m EtcdMember) bool {
-	return m.Name == e.Name || slices.ContainsFunc(m.PeerURLs, func(u string) bool { return slices.Contains(e.PeerURLs, u) })
+	return m.Name != "" && m.Name == e.Name || slices.ContainsFunc(m.PeerURLs, func(u string) bool { return slices.Contains(e.PeerURLs, u) })
 }
 
 func (m EtcdMember) shown() string {

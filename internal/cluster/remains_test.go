@@ -49,11 +49,27 @@ func TestRemovalDoesTheArithmeticOfTheQuorum(t *testing.T) {
 			t.Errorf("%s: %q, want one that says %q", name, r.Problem, c.says)
 		}
 		given := *e
-		if given.GivenUp = true; given.Removal() != (cluster.Removal{}) || !given.Left() {
+		if given.GivenUp = true; c.unknown != "" && (given.Removal() != (cluster.Removal{}) || !given.Left()) {
 			t.Errorf("%s, given up: %+v", name, given.Removal())
+		}
+		if c.unknown == "" && (given.Removal().Problem != r.Problem || (given.Removal().Member == nil) != (r.Member == nil) || given.Left() != e.Left()) {
+			t.Errorf("%s, given up before the cluster lived on: %+v, want %+v", name, given.Removal(), r)
 		}
 		if left := e.Left(); left != (name == "removed already") {
 			t.Errorf("%s: left is %t", name, left)
 		}
+	}
+}
+
+// A member without a name has not started: it is not the one whose manifest
+// names none.
+func TestAMemberWithoutANameIsAnother(t *testing.T) {
+	e := &cluster.LocalEtcd{PeerURLs: []string{"https://m1:2380"}, HasData: true, Members: []cluster.EtcdMember{
+		{ID: 1, Name: "default", PeerURLs: []string{"https://m1:2380"}, Healthy: true},
+		{ID: 2, Name: "m2", PeerURLs: []string{"https://m2:2380"}, Healthy: true},
+		{ID: 3, PeerURLs: []string{"https://m3:2380"}, Learner: true},
+	}}
+	if r := e.Removal(); r.Member == nil || r.Member.ID != 1 {
+		t.Errorf("removes %+v", r)
 	}
 }

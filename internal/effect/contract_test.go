@@ -122,6 +122,7 @@ func rows(t *testing.T) map[string]row {
 		"dir, absent with parents": {effect: deep},
 		"dir, parents there":       {effect: deep, before: mkdir(path+"/a", host.Attr{Mode: 0o711})},
 		"dir, there":               {effect: dir, before: mkdir(path, dir.Attr), so: true},
+		"dir, somebody's":          {effect: effect.Dir{Host: dir.Host, Path: path, Attr: dir.Attr, Keep: true}, before: mkdir(path, host.Attr{Mode: 0o750, UID: 7, GID: 8}), so: true},
 		"dir, other mode":          {effect: dir, before: mkdir(path, host.Attr{Mode: 0o755})},
 		"dir, other owner":         {effect: dir, before: mkdir(path, host.Attr{Mode: 0o700, UID: 7, GID: 8})},
 		"dir, with something in it": {effect: dir, before: func(_ *testing.T, w *world) {

@@ -21,6 +21,9 @@ type Dir struct {
 	Host string
 	Path string
 	Attr host.Attr
+	// Keep leaves one that is there as it is: its mode and owner are somebody's
+	// choice.
+	Keep bool
 }
 
 type dirObserved struct {
@@ -83,6 +86,7 @@ func (d Dir) Diff(observed plan.Observed) plan.Change {
 	switch {
 	case !o.exists:
 		return plan.Change{Verb: plan.Create, Summary: fmt.Sprintf("%s/, mode %04o", d.Path, d.Attr.Mode.Perm())}
+	case d.Keep:
 	case o.info.Mode.Perm() != d.Attr.Mode.Perm():
 		return plan.Change{Verb: plan.Update, Summary: fmt.Sprintf("%s/: mode %04o, want %04o", d.Path, o.info.Mode.Perm(), d.Attr.Mode.Perm())}
 	case o.info.UID != d.Attr.UID || o.info.GID != d.Attr.GID:

@@ -1,11 +1,13 @@
 package effect_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/effect"
 	"github.com/clusteradm/clusteradm/internal/host"
+	"github.com/clusteradm/clusteradm/internal/host/hosttest"
 	"github.com/clusteradm/clusteradm/internal/plan"
 )
 
@@ -18,7 +20,12 @@ func run(args ...string) func(*testing.T, *world) {
 }
 
 // there puts a swap file where /proc/swaps says that there is one.
-func there(_ *testing.T, w *world) { w.Machine.Put("/swap.img", "", 0o600) }
+func there(_ *testing.T, w *world) { w.Machine.Put("/swap.img", hosttest.SwapSpace(), 0o600) }
+
+// reused has something else in its place.
+func reused(_ *testing.T, w *world) {
+	w.Machine.Put("/swap.img", strings.Repeat("\x00", 1<<16), 0o600)
+}
 
 func kernelModule(i int, gone bool) effect.Module {
 	return effect.Module{Host: "n1", Module: cluster.KernelModules()[i], Gone: gone}
@@ -43,6 +50,7 @@ func kernelRows() map[string]row {
 		"no swap, off":                {effect: off, before: both(there, run("swapoff", "-a")), so: true},
 		"swap, on":                    {effect: on, so: true},
 		"swap, off":                   {effect: on, before: both(there, run("swapoff", "-a"))},
+		"swap, off and used again":    {effect: on, before: both(reused, run("swapoff", "-a")), so: true},
 		"swap, off and gone for ever": {effect: on, before: run("swapoff", "-a"), so: true},
 	}
 }

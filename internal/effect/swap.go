@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strconv"
 
@@ -25,8 +26,8 @@ type Swap struct {
 }
 
 type swapObserved struct {
-	on     bool
-	exists bool // the device or file
+	on    bool
+	ready bool // the device or file is there and made for swap
 }
 
 // Key implements plan.Effect.
@@ -43,20 +44,40 @@ func (s Swap) Observe(ctx context.Context, v plan.View) (plan.Observed, error) {
 	for _, swap := range procfs.Swaps(string(data)) {
 		o.on = o.on || swap.Device == s.Device
 	}
-	_, err = h.Stat(ctx, s.Device)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, wrapObserve(s, err)
+	if !o.on {
+		if o.ready, err = isSwap(ctx, h, s.Device); err != nil {
+			return nil, wrapObserve(s, err)
+		}
 	}
-	o.exists = err == nil
 	return o, nil
 }
 
-// Diff implements plan.Effect. A device that is gone cannot be on again.
+// isSwap looks for what mkswap writes at the end of the first page, of
+// whichever size that is. Another file system may be there by now, the kernel
+// may have given the name to another disk, and a zram device is empty after
+// each boot.
+func isSwap(ctx context.Context, h host.Reader, device string) (bool, error) {
+	const signature, largest = "SWAPSPACE2", 64 << 10
+	r, err := h.Open(ctx, device)
+	if err != nil {
+		return false, ctx.Err() // gone, or a device without a disk
+	}
+	defer r.Close()
+	data, _ := io.ReadAll(io.LimitReader(r, largest))
+	for page := 4 << 10; page <= len(data); page *= 2 {
+		if string(data[page-len(signature):page]) == signature {
+			return true, nil
+		}
+	}
+	return false, ctx.Err()
+}
+
+// Diff implements plan.Effect. What is no swap any more cannot be on again.
 func (s Swap) Diff(observed plan.Observed) plan.Change {
 	switch o := observed.(swapObserved); {
 	case !s.On && o.on:
 		return plan.Change{Verb: plan.Delete, Summary: "switch off swap " + s.Device}
-	case s.On && !o.on && o.exists:
+	case s.On && !o.on && o.ready:
 		return plan.Change{Verb: plan.Start, Summary: "switch on swap " + s.Device}
 	}
 	return plan.Change{}

@@ -50,7 +50,17 @@ func Remains(ctx context.Context, h host.Reader) (cluster.Remains, error) {
 	}
 	r.NodeName = strings.TrimPrefix(pki.CommonName(found[cluster.KubeletClientPEM]), "system:node:")
 	r.CertificatesDir = certificatesDir(found[cluster.ManifestsDir+"/kube-apiserver.yaml"], found[cluster.KubeletConfig])
-	r.Etcd = localEtcd(found[cluster.ManifestsDir+"/etcd.yaml"])
+	manifest := found[cluster.ManifestsDir+"/etcd.yaml"]
+	if r.Etcd = localEtcd(manifest); r.Etcd == nil && manifest != nil {
+		r.EtcdUnread = cluster.ManifestsDir + "/etcd.yaml is not understood: it is no pod with a data directory"
+	}
+	if manifest == nil {
+		data, err := h.ReadDir(ctx, usualEtcdData)
+		if err != nil && !absent(err) {
+			return r, gather(h, err)
+		}
+		r.EtcdOrphan = len(data) > 0
+	}
 	if err := gatherEtcdFiles(ctx, h, r.Etcd); err != nil {
 		return r, err
 	}
@@ -61,6 +71,9 @@ func Remains(ctx context.Context, h host.Reader) (cluster.Remains, error) {
 	}
 	return r, gatherFirewall(ctx, h, &r)
 }
+
+// usualEtcdData is where etcd keeps its data unless it is told otherwise.
+const usualEtcdData = "/var/lib/etcd/member"
 
 // gatherFirewall finds the programs: where both kinds of iptables are, each has
 // rules of its own, and the plain name is one of them.
@@ -168,26 +181,52 @@ func gatherEtcdFiles(ctx context.Context, h host.Reader, e *cluster.LocalEtcd) e
 	return nil
 }
 
+// certificateFlags are flags of the API server that kubeadm gives files of its
+// own certificates directory, by the names that they have there.
+var certificateFlags = [][2]string{
+	{"client-ca-file", "ca.crt"}, {"service-account-signing-key-file", "sa.key"}, {"tls-private-key-file", "apiserver.key"},
+	{"requestheader-client-ca-file", "front-proxy-ca.crt"}, {"kubelet-client-key", "apiserver-kubelet-client.key"},
+}
+
+// CertificatesDir is where an API server with these flags has its certificates
+// from; empty when they do not tell. Users give it files of their own, too, and
+// of the same names: so most of them count.
+func CertificatesDir(flag func(name string) string) string {
+	found, most := map[string]int{}, ""
+	for _, f := range certificateFlags {
+		dir, base := path.Split(flag(f[0]))
+		if dir = path.Clean(dir); base != f[1] || !path.IsAbs(dir) || dir == "/" {
+			continue
+		}
+		if found[dir]++; most == "" || found[dir] > found[most] {
+			most = dir
+		}
+	}
+	return most
+}
+
 // certificatesDir is where the API server or the kubelet has its CA from.
 func certificatesDir(apiServer, kubelet []byte) string {
 	flags, _ := manifests.Flags(apiServer) // on a worker there is none
-	ca := flags["client-ca-file"]
-	if ca == "" {
-		var config struct {
-			Authentication struct {
-				X509 struct {
-					ClientCAFile string `json:"clientCAFile"`
-				} `json:"x509"`
-			} `json:"authentication"`
-		}
-		if yaml.Unmarshal(kubelet, &config) == nil {
-			ca = config.Authentication.X509.ClientCAFile
-		}
+	if dir := CertificatesDir(func(name string) string { return flags[name] }); dir != "" {
+		return dir
 	}
-	if !path.IsAbs(ca) || path.Dir(ca) == "/" {
+	var config struct {
+		Authentication struct {
+			X509 struct {
+				ClientCAFile string `json:"clientCAFile"`
+			} `json:"x509"`
+		} `json:"authentication"`
+	}
+	if yaml.Unmarshal(kubelet, &config) != nil {
 		return ""
 	}
-	return path.Dir(path.Clean(ca))
+	return CertificatesDir(func(name string) string {
+		if name == "client-ca-file" {
+			return config.Authentication.X509.ClientCAFile
+		}
+		return ""
+	})
 }
 
 // EtcdMembers asks etcd for its members and each of them how it is.

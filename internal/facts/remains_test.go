@@ -2,6 +2,7 @@ package facts
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
@@ -53,16 +54,73 @@ func TestRemains(t *testing.T) {
 	}
 }
 
+// That etcd is not understood is not that there is none: its member would stay
+// in a cluster of several, unasked.
+func TestEtcdThatIsNotUnderstood(t *testing.T) {
+	for name, c := range map[string]struct {
+		manifest       *string
+		unread, orphan bool
+	}{
+		"no manifest":   {nil, false, true},
+		"a torn one":    {ptr("apiVersion: v1\nspec:\n  containers: [{command: [etcd, --data-d"), true, false},
+		"an empty one":  {ptr(""), true, false},
+		"no data dir":   {ptr("spec: {containers: [{command: [etcd]}]}"), true, false},
+		"the whole one": {ptr(etcdPod), false, false},
+	} {
+		m := hosttest.New("cp1", hosttest.Options{})
+		m.Put("/var/lib/etcd/member/wal/0.wal", "", 0o600)
+		if c.manifest != nil {
+			m.Put(cluster.ManifestsDir+"/etcd.yaml", *c.manifest, 0o600)
+		}
+		r, err := Remains(t.Context(), host.AsReader(m))
+		if err != nil || (r.EtcdUnread != "") != c.unread || r.EtcdOrphan != c.orphan || r.Etcd != nil && (c.unread || c.orphan) {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
+	}
+}
+
+func ptr(s string) *string { return &s }
+
 func TestCertificatesDirOfAWorker(t *testing.T) {
 	for kubelet, want := range map[string]string{
 		"authentication: {x509: {clientCAFile: /srv/pki/ca.crt}}": "/srv/pki",
 		"authentication: {x509: {clientCAFile: /ca.crt}}":         "", // never a whole disk
 		"authentication: {x509: {clientCAFile: ca.crt}}":          "",
+		"authentication: {x509: {clientCAFile: /corp/all.crt}}":   "", // the user's own
 		"\t": "",
 	} {
 		if got := certificatesDir(nil, []byte(kubelet)); got != want {
 			t.Errorf("%s: %q, want %q", kubelet, got, want)
 		}
+	}
+}
+
+// A user may give the API server a CA of the company's for its clients: that
+// stays, and the cluster's own keys do not.
+func TestCertificatesDirIsTheClustersOwn(t *testing.T) {
+	for args, want := range map[string]string{
+		"--client-ca-file=/corp/ca.crt --service-account-signing-key-file=/srv/pki/sa.key --tls-private-key-file=/srv/pki/apiserver.key": "/srv/pki",
+		"--client-ca-file=/corp/ca.crt --service-account-signing-key-file=/sa/sa.key --tls-private-key-file=/srv/pki/apiserver.key " +
+			"--requestheader-client-ca-file=/srv/pki/front-proxy-ca.crt --kubelet-client-key=/srv/pki/apiserver-kubelet-client.key": "/srv/pki",
+		"--client-ca-file=/srv/pki/ca.crt --tls-private-key-file=/corp/api.key": "/srv/pki",
+		"--client-ca-file=/corp/clients.crt":                                    "",
+	} {
+		var p strings.Builder
+		p.WriteString("kind: Pod\nmetadata: {name: kube-apiserver}\nspec:\n  containers:\n  - name: kube-apiserver\n    command:\n")
+		for _, arg := range strings.Fields(args) {
+			p.WriteString("    - " + arg + "\n")
+		}
+		p.WriteString("  - {name: beside, args: [--client-ca-file=/beside/ca.crt]}\n")
+		if got := certificatesDir([]byte(p.String()), nil); got != want {
+			t.Errorf("%s: %q", args, got)
+		}
+	}
+}
+
+func TestEtcdBesideOthers(t *testing.T) {
+	pod := strings.Replace(etcdPod, "  volumes:", "  - {name: beside, command: [backup, --name=other, --data-dir=/backup, --listen-client-urls=https://192.0.2.9:1]}\n  volumes:", 1)
+	if e := localEtcd([]byte(pod)); e == nil || e.Name != "cp1" || e.Endpoints[0] != "https://127.0.0.1:2379" {
+		t.Errorf("it is %+v", e)
 	}
 }
 

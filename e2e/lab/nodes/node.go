@@ -11,6 +11,9 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/clusteradm/clusteradm/internal/cri/client"
+	"github.com/clusteradm/clusteradm/internal/host/local"
 )
 
 // Node is one machine of a lab.
@@ -195,7 +198,7 @@ func (n *Node) Start(ctx context.Context) error {
 	return nil
 }
 
-// answers asks the SSH server for its greeting and the runtime for a connection.
+// answers asks the SSH server for its greeting and the runtime for what it is.
 func (n *Node) answers() error {
 	pid, err := n.cgroup().init()
 	if err != nil {
@@ -211,11 +214,16 @@ func (n *Node) answers() error {
 	if _, err := io.ReadFull(conn, greeting); err != nil || string(greeting) != "SSH-" {
 		return fmt.Errorf("read SSH greeting: %q, %v", greeting, err)
 	}
-	runtime, err := net.Dial("unix", fmt.Sprintf("/proc/%d/root/run/containerd/containerd.sock", pid))
-	if err != nil {
-		return err
-	}
-	return runtime.Close()
+	runtime := client.New(local.New(n.Name(), local.Options{}), fmt.Sprintf("/proc/%d/root/run/containerd/containerd.sock", pid))
+	defer runtime.Close()
+	_, err = runtime.Info(context.Background()) // bounded by itself
+	return err
+}
+
+// Answers waits until the node's SSH server and its container runtime answer,
+// such as after a restart of the latter: its socket is there before it serves.
+func (n *Node) Answers(ctx context.Context) error {
+	return poll(ctx, time.Minute, n.Name()+" to answer", n.answers)
 }
 
 // Kill is a power loss: every process of the node gets SIGKILL at one moment.

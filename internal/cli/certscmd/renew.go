@@ -16,8 +16,8 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cluster"
-	"github.com/clusteradm/clusteradm/internal/config"
 	"github.com/clusteradm/clusteradm/internal/effect"
+	"github.com/clusteradm/clusteradm/internal/event"
 	"github.com/clusteradm/clusteradm/internal/kube/client"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/secret"
@@ -92,7 +92,7 @@ func runRenew(ctx context.Context, s *session.Session, o *renewOptions, args []s
 		return err
 	}
 	if k.Guessed != nil {
-		s.Warn(config.Errors{{Message: "the cluster's configuration cannot be read, so what lies on this machine decides: " + k.Guessed.Error()}}, nil)
+		s.Caution(event.Event{Message: "the cluster's configuration cannot be read, so what lies on this machine decides: " + k.Guessed.Error()})
 	}
 	slices.Sort(args)
 	list := "certs renew " + strings.Join(slices.Compact(args), " ")
@@ -101,7 +101,7 @@ func runRenew(ctx context.Context, s *session.Session, o *renewOptions, args []s
 		return err
 	}
 	for _, ca := range slices.Sorted(maps.Keys(renewal.Cut)) {
-		s.Warn(config.Errors{{Message: fmt.Sprintf("ca %s ends at %s, and with it what is renewed under it", ca, renewal.Cut[ca].UTC().Format(time.RFC3339))}}, nil)
+		s.Caution(event.Event{Message: fmt.Sprintf("ca %s ends at %s, and with it what is renewed under it", ca, renewal.Cut[ca].UTC().Format(time.RFC3339))})
 	}
 	p, err := plan.Build(list, phases.Renew(), in, nil)
 	if err != nil {
@@ -151,7 +151,7 @@ func prepareRenewal(ctx context.Context, s *session.Session, k *controlplane.Kno
 		}
 	}
 	if all {
-		in.Certs.KubeletClient, in.Certs.KubeletConf, err = pki.RenewKubelet(f.PKI, k.Cluster, now)
+		in.Certs.KubeletClient, in.Certs.KubeletConf, err = pki.RenewKubelet(f.PKI, k.Cluster, k.Node.Name, now)
 		in.Certs.Broken = in.Certs.Broken || !in.Certs.KubeletClient.Empty()
 	}
 	return in, renewal, err
@@ -169,6 +169,9 @@ func interrupted(s *session.Session, list string) (func(string, secret.Bytes) bo
 	run, err := s.Runs.Latest()
 	if err != nil {
 		return nil, err
+	}
+	if run != nil && run.Unfinished() && strings.HasPrefix(run.List(), "certs renew ") && run.List() != list {
+		s.Warn(config.Errors{{Message: "clusteradm " + run.List() + " was interrupted: what it has written is perhaps not used yet; run it again"}}, nil)
 	}
 	if run != nil && run.Unfinished() && run.List() == list {
 		for _, e := range run.Entries {

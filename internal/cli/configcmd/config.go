@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -95,7 +96,7 @@ func documents(s *session.Session, flag, path, help string) ([]byte, error) {
 	}
 	docs, err := s.Documents(path)
 	if err != nil {
-		return nil, &exit.UsageError{Err: err}
+		return nil, err
 	}
 	return docs, nil
 }
@@ -196,13 +197,43 @@ Documents of the components and of clusteradm are kept as they are.`,
 	return cmd
 }
 
-// write replaces a file as a whole. Tokens and certificate keys are in it, so
-// it is for its owner only.
+// write replaces a file as a whole, the one that a link leads to. Tokens and
+// certificate keys are in it, so it is for its owner only.
 func write(ctx context.Context, s *session.Session, path string, data []byte) error {
 	whole, err := filepath.Abs(path)
 	if err != nil {
 		return fmt.Errorf("write configuration: %w", err)
 	}
+	if whole, err = target(ctx, s.Machine, whole); err != nil {
+		return &exit.UsageError{Err: fmt.Errorf("write configuration: %w", err), Help: "leave out --new-config for stdout"}
+	}
 	attr := host.Attr{Mode: 0o600, UID: os.Getuid(), GID: os.Getgid()}
 	return s.Machine.WriteFiles(ctx, []host.File{{Path: whole, Content: data, Attr: attr}})
+}
+
+// target is the file that a path leads to, there or not. Anything but a file,
+// /dev/stdout above all, must not be replaced by one.
+func target(ctx context.Context, h host.Reader, path string) (string, error) {
+	for range 40 { // as many links as Linux follows
+		info, err := h.Stat(ctx, path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return path, nil
+		case err != nil:
+			return "", err
+		case info.Mode.IsRegular():
+			return path, nil
+		case info.Mode&fs.ModeSymlink == 0:
+			return "", fmt.Errorf("%s is not a file", path)
+		case filepath.IsAbs(info.Target):
+			path = info.Target
+		default:
+			path = filepath.Join(filepath.Dir(path), info.Target)
+		}
+		// The kernel's own links to what is open lead to no path.
+		if strings.HasPrefix(path, "/proc/") || strings.HasPrefix(path, "/dev/") {
+			return "", fmt.Errorf("%s is not a file", path)
+		}
+	}
+	return "", fmt.Errorf("%s: too many links", path)
 }

@@ -42,7 +42,7 @@ func (o *imageOptions) flags(cmd *cobra.Command) {
 func (o *imageOptions) list(ctx context.Context, s *session.Session) ([]string, error) {
 	docs, err := s.Documents(o.file)
 	if err != nil {
-		return nil, &exit.UsageError{Err: err}
+		return nil, err
 	}
 	loaded, err := config.Load(docs, elsewhere(ctx, s, o.Overrides))
 	if err != nil {

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/config"
@@ -53,7 +52,7 @@ that cannot be pulled are told together.`,
 func (o *pullOptions) run(ctx context.Context, s *session.Session) error {
 	docs, err := s.Documents(o.file)
 	if err != nil {
-		return &exit.UsageError{Err: err}
+		return err
 	}
 	in := s.Inputs(ctx, o.Overrides)
 	if !in.DefaultAddress.IsValid() {

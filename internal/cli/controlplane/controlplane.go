@@ -5,6 +5,7 @@
 package controlplane
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,7 +85,7 @@ func Load(ctx context.Context, s *session.Session, o Flags) (*Known, error) {
 	k.Cluster, k.Node = loaded.Cluster, loaded.Node
 	if o.Config == "" {
 		k.ask(ctx, s, o.Kubeconfig)
-		k.Node.Name = nodeName(ctx, s, k.Node.Name)
+		k.Node.Name = k.nodeName(ctx, s)
 	}
 	if o.CertDir != "" {
 		c := *k.Cluster
@@ -106,7 +107,7 @@ func (k *Known) ask(ctx context.Context, s *session.Session, kubeconfig string) 
 	c := *k.Cluster
 	c.KeyAlgorithm = "" // as each certificate has it
 	api := k.Flags[manifests.KubeAPIServer]
-	if dir := path.Dir(api["client-ca-file"]); path.IsAbs(dir) {
+	if dir := facts.CertificatesDir(func(name string) string { return api[name] }); dir != "" {
 		c.CertificatesDir = dir
 	}
 	if _, local := k.Flags[manifests.EtcdName]; !local && api != nil {
@@ -126,17 +127,25 @@ func (k *Known) advertised(in *config.Inputs) {
 	}
 }
 
-// nodeName is whose credentials the kubelet has.
-func nodeName(ctx context.Context, s *session.Session, otherwise string) string {
-	data, err := s.Machine.ReadFile(ctx, cluster.KubeletConf)
-	if err != nil {
-		return otherwise
+// nodeName is whose credentials the kubelet has: one that joined calls its user
+// default-auth, and only its certificate tells. Without that, etcd's member is
+// called as the node.
+func (k *Known) nodeName(ctx context.Context, s *session.Session) string {
+	read := func(path string) []byte {
+		data, _ := s.Machine.ReadFile(ctx, path) // what cannot be read tells nothing
+		return data
 	}
-	conf, err := pki.DecodeKubeconfig(secret.NewBytes(data))
-	if name, ok := strings.CutPrefix(conf.User, "system:node:"); err == nil && ok {
-		return name
+	conf, _ := pki.DecodeKubeconfig(secret.NewBytes(read(cluster.KubeletConf)))
+	users := []string{conf.User}
+	if cert, err := pki.Leaf(read(cluster.KubeletClientPEM)); err == nil {
+		users = append(users, cert.Subject.CommonName)
 	}
-	return otherwise
+	for _, user := range users {
+		if name, ok := strings.CutPrefix(user, "system:node:"); ok {
+			return name
+		}
+	}
+	return cmp.Or(k.Flags[manifests.EtcdName]["name"], k.Node.Name)
 }
 
 func clusterOf(ctx context.Context, s *session.Session, kubeconfig string) (*cluster.Cluster, error) {

@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/config"
 	"github.com/clusteradm/clusteradm/internal/plan"
@@ -45,11 +44,7 @@ func Checks(s *session.Session, cmd *cobra.Command) {
 }
 
 func (o *options) check(ctx context.Context, s *session.Session) error {
-	docs, err := s.Documents(o.file)
-	if err != nil {
-		return &exit.UsageError{Err: err}
-	}
-	loaded, err := config.Load(docs, s.Inputs(ctx, o.Overrides))
+	loaded, err := o.load(ctx, s)
 	if err != nil {
 		return err
 	}

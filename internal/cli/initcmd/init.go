@@ -112,20 +112,25 @@ func (o *options) complete(cmd *cobra.Command) *options {
 	return o
 }
 
-func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase, whole bool) error {
-	if err := o.refuse(); err != nil {
-		return err
-	}
+// load reads flags and documents, and a token from stdin.
+func (o *options) load(ctx context.Context, s *session.Session) (*config.Loaded, error) {
 	given, err := s.Given([]string{o.Token})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	o.Token = given[0]
 	docs, err := s.Documents(o.file)
 	if err != nil {
-		return &exit.UsageError{Err: err}
+		return nil, err
 	}
-	loaded, err := config.Load(docs, s.Inputs(ctx, o.Overrides))
+	return config.Load(docs, s.Inputs(ctx, o.Overrides))
+}
+
+func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase, whole bool) error {
+	if err := o.refuse(); err != nil {
+		return err
+	}
+	loaded, err := o.load(ctx, s)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,9 @@ func TestReconfigures(t *testing.T) {
 	}
 	manifest, waits := change("control-plane/apiserver", plan.Update), change("wait-control-plane", plan.None)
 	node := change("mark-control-plane", plan.Update)
+	token := engine.StepChange{Phase: "bootstrap-token", Step: "bootstrap-token/token-abcdef", Change: plan.Change{Verb: plan.Create}}
+	expired := token
+	expired.Change.Verb = plan.Update
 	for name, c := range map[string]struct {
 		changes []engine.StepChange
 		want    bool
@@ -22,6 +25,9 @@ func TestReconfigures(t *testing.T) {
 		"another argument":               {[]engine.StepChange{manifest, waits}, true},
 		"and a label":                    {[]engine.StepChange{manifest, node}, true},
 		"only a label":                   {[]engine.StepChange{node}, false},
+		"and the token has expired":      {[]engine.StepChange{manifest, token}, true},
+		"only the token has expired":     {[]engine.StepChange{token}, false},
+		"a token of that id has expired": {[]engine.StepChange{expired}, false},
 		"an object is missing":           {[]engine.StepChange{manifest, change("addon/coredns", plan.Create)}, false},
 		"the kubelet is not running":     {[]engine.StepChange{manifest, change("kubelet-start", plan.Start)}, false},
 		"the API server does not answer": {[]engine.StepChange{manifest, change("addon/coredns", plan.Unknown)}, false},

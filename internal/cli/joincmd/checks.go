@@ -45,8 +45,8 @@ func Checks(s *session.Session, cmd *cobra.Command) {
 	cmd.Use += argument
 	cmd.Args = session.Args(cobra.MaximumNArgs(1))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 1 {
-			o.APIServerEndpoint = args[0]
+		if err := o.take(s, args); err != nil {
+			return err
 		}
 		return o.check(cmd.Context(), s)
 	}

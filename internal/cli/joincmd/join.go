@@ -68,18 +68,26 @@ func bind(s *session.Session, o *options, cmd *cobra.Command, some []plan.Phase,
 	o.flags(cmd)
 	cmd.Args = session.Args(cobra.MaximumNArgs(1))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 1 {
-			o.APIServerEndpoint = args[0]
-		}
-		for _, secret := range []*string{&o.Token, &o.DiscoveryToken, &o.TLSBootstrapToken} {
-			given, err := s.Given([]string{*secret})
-			if err != nil {
-				return err
-			}
-			*secret = given[0]
+		if err := o.take(s, args); err != nil {
+			return err
 		}
 		return run(cmd.Context(), s, o, some, whole)
 	}
+}
+
+// take reads what is no flag: the argument, and tokens from stdin.
+func (o *options) take(s *session.Session, args []string) error {
+	if len(args) == 1 {
+		o.APIServerEndpoint = args[0]
+	}
+	for _, secret := range []*string{&o.Token, &o.DiscoveryToken, &o.TLSBootstrapToken} {
+		given, err := s.Given([]string{*secret})
+		if err != nil {
+			return err
+		}
+		*secret = given[0]
+	}
+	return nil
 }
 
 func (o *options) flags(cmd *cobra.Command) {
@@ -109,7 +117,7 @@ func (o *options) flags(cmd *cobra.Command) {
 func (o *options) load(ctx context.Context, s *session.Session) (*config.Join, error) {
 	docs, err := s.Documents(o.file)
 	if err != nil {
-		return nil, &exit.UsageError{Err: err}
+		return nil, err
 	}
 	join, err := config.LoadJoin(docs, s.Inputs(ctx, o.Overrides))
 	switch {

@@ -15,7 +15,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cluster"
-	"github.com/clusteradm/clusteradm/internal/config"
+	"github.com/clusteradm/clusteradm/internal/event"
 	"github.com/clusteradm/clusteradm/internal/secret"
 	"github.com/clusteradm/clusteradm/pki"
 )
@@ -60,7 +60,7 @@ bindings for the name and the organizations.`,
 	f := cmd.Flags()
 	f.StringVar(&o.name, "client-name", "", "name of the user, the certificate's common name (required)")
 	f.StringSliceVar(&o.groups, "org", nil, "organizations of the certificate, which are the user's groups")
-	f.StringVar(&o.token, "token", "", "token to authenticate with instead of a certificate; seen in the process list")
+	f.StringVar(&o.token, "token", "", "token to authenticate with instead of a certificate; - for stdin, since flags are seen in the list of processes")
 	f.DurationVar(&o.validity, "validity-period", usual, "how long the certificate is valid from now on")
 	return cmd
 }
@@ -75,12 +75,17 @@ func run(ctx context.Context, s *session.Session, o *options) error {
 	case o.token != "" && len(o.groups) > 0:
 		return &exit.UsageError{Err: errors.New("make kubeconfig: --org is of a certificate, and --token means that there is none"), Help: help}
 	}
+	given, err := s.Given([]string{o.token})
+	if err != nil {
+		return err
+	}
+	o.token = given[0]
 	k, err := controlplane.Load(ctx, s, o.Flags)
 	if err != nil {
 		return err
 	}
 	if o.validity > usual {
-		s.Warn(config.Errors{{Message: fmt.Sprintf("a certificate of %s is valid for longer than a year, and cannot be revoked", o.validity)}}, nil)
+		s.Caution(event.Event{Message: fmt.Sprintf("a certificate of %s is valid for longer than a year, and cannot be revoked", o.validity)})
 	}
 	data, err := o.make(ctx, s, k)
 	if err != nil {

@@ -76,7 +76,7 @@ func bind(s *session.Session, o *options, cmd *cobra.Command, some []plan.Phase,
 func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase, whole bool) error {
 	docs, err := s.Documents(o.file)
 	if err != nil {
-		return &exit.UsageError{Err: err}
+		return err
 	}
 	reset, err := load(ctx, s, docs, o.Overrides)
 	if err != nil {

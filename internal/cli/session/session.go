@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/config"
 	"github.com/clusteradm/clusteradm/internal/engine"
@@ -110,7 +111,7 @@ func (s *Session) Documents(path string) ([]byte, error) {
 	}
 	data, err := s.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
+		return nil, &exit.UsageError{Err: fmt.Errorf("read configuration: %w", err)}
 	}
 	if config.Empty(data) { // never all the defaults, by a file that was not written
 		return nil, config.Errors{{Message: "no document in " + path, Hint: "clusteradm config print init-defaults"}}

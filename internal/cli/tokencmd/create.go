@@ -85,7 +85,7 @@ func (o *createOptions) run(ctx context.Context, s *session.Session, args []stri
 	}
 	docs, err := s.Documents(o.file)
 	if err != nil {
-		return &exit.UsageError{Err: err}
+		return err
 	}
 	now := s.Now()
 	tokens, err := config.LoadTokens(docs, config.Inputs{Now: now, Rand: s.Rand}, o.TokenOverrides)

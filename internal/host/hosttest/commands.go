@@ -234,6 +234,9 @@ func (m *Machine) swapoff(cmd host.Cmd) (host.Result, error) {
 	return host.Result{}, nil
 }
 
+// SwapSpace is the begin of a file or device that is made for swap.
+func SwapSpace() string { return strings.Repeat("\x00", 4086) + "SWAPSPACE2" }
+
 // swapon switches on what swapoff switched off before.
 func (m *Machine) swapon(cmd host.Cmd) (host.Result, error) {
 	args := cmd.Args[1:]

@@ -167,7 +167,7 @@ func (h *Host) Remove(ctx context.Context, path string) error {
 	if _, err := os.Lstat(real); errors.Is(absent(err), fs.ErrNotExist) {
 		return nil
 	}
-	if err := os.RemoveAll(real); err != nil {
+	if err := removeTree(real); err != nil {
 		return failed("remove", path, err)
 	}
 	return failed("remove", path, h.files.fs.syncDir(filepath.Dir(real)))
