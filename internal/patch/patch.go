@@ -164,10 +164,23 @@ func one(p cluster.Patch, data []byte, object any) ([]byte, error) {
 	case cluster.PatchMerge:
 		return jsonpatch.MergePatch(data, p.JSON)
 	default:
-		patched, err := strategicpatch.StrategicMergePatch(data, p.JSON, object)
-		return patched, strategic(err)
+		return mergeStrategic(data, p.JSON, object)
 	}
 }
+
+// mergeStrategic makes an error of the library's panic over directives that
+// are no lists of names, such as $retainKeys with a mapping in it.
+func mergeStrategic(data, patch []byte, object any) (patched []byte, err error) {
+	defer func() {
+		if recover() != nil {
+			patched, err = nil, errUnfit
+		}
+	}()
+	patched, err = strategicpatch.StrategicMergePatch(data, patch, object)
+	return patched, strategic(err)
+}
+
+var errUnfit = errors.New("the strategic merge patch does not fit: the items of a list of objects need their key, which is mostly name, and $patch is delete, merge or replace")
 
 // strategic keeps errors that quote the patch to itself.
 func strategic(err error) error {
@@ -179,7 +192,7 @@ func strategic(err error) error {
 			return err
 		}
 	}
-	return errors.New("the strategic merge patch does not fit: the items of a list of objects need their key, which is mostly name, and $patch is delete, merge or replace")
+	return errUnfit
 }
 
 // decodes tells whether data is a whole object of its type.

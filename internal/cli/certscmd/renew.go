@@ -16,7 +16,6 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cluster"
-	"github.com/clusteradm/clusteradm/internal/config"
 	"github.com/clusteradm/clusteradm/internal/effect"
 	"github.com/clusteradm/clusteradm/internal/event"
 	"github.com/clusteradm/clusteradm/internal/kube/client"
