@@ -2,6 +2,7 @@ package phases
 
 import (
 	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/effect"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/secret"
 	"github.com/clusteradm/clusteradm/manifests"
@@ -38,12 +39,20 @@ func etcd() plan.Phase {
 				step, err := manifest(in, manifests.EtcdName, pod)
 				return serial(
 					dir(in, "data-dir", in.Cluster.Etcd.DataDir, 0o700),
+					inUse(in),
 					dir(in, "manifests-dir", cluster.ManifestsDir, 0o700),
 					step,
 				), err
 			},
 		}},
 	}
+}
+
+// inUse takes back what an interrupted reset said of etcd's data: somebody
+// counts on them again, so the next reset has to ask.
+func inUse(in plan.Input) plan.Step {
+	return plan.Step{Name: "data-in-use", Host: in.Node.Host,
+		Effect: effect.Absent{Host: in.Node.Host, Path: in.Cluster.Etcd.DataDir + "/" + cluster.EtcdGivenUp}}
 }
 
 func controlPlane() plan.Phase {

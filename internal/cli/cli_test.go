@@ -19,6 +19,7 @@ import (
 
 	"github.com/clusteradm/clusteradm/internal/cli"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
+	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/host/hosttest"
 	"github.com/clusteradm/clusteradm/internal/state"
 	"github.com/clusteradm/clusteradm/internal/token"
@@ -162,6 +163,19 @@ func TestADryRunDoesNotWaitLong(t *testing.T) {
 	r.run("init", "--config", "c.yaml", "--dry-run").is(t, 0, "nothing was changed")
 	if took := time.Since(started); took > 30*time.Second {
 		t.Errorf("took %s", took)
+	}
+}
+
+// Whoever makes a half-reset machine a control plane again counts on its etcd.
+func TestInitTakesBackThatEtcdWasGivenUp(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.run("init", "--config", "c.yaml").is(t, 0)
+	mark := "/var/lib/etcd/" + cluster.EtcdGivenUp
+	r.machine.Put(mark, "", 0o600)
+	r.run("init", "--config", "c.yaml").is(t, 0, mark)
+	if _, there := r.machine.Content(mark); there {
+		t.Error("a reset would not ask etcd")
 	}
 }
 
