@@ -90,9 +90,13 @@ func both(t *testing.T, sides []*side, do func(*side) error) {
 	}
 }
 
+// compare gives the clusters the time in which the kubelet of kubeadm's asks
+// for its certificate: what it tried before there was an API server it tries
+// again at growing intervals, and after a pause of 32 s (client-go's
+// util/certificate).
 func compare(t *testing.T, sides []*side, name string) []contract.Difference {
 	t.Helper()
-	found, err := clusters.CompareContract(t.Context(), sides[0].run, sides[1].run, 40*time.Second, func(d []contract.Difference) []string {
+	found, err := clusters.CompareContract(t.Context(), sides[0].run, sides[1].run, 2*time.Minute, func(d []contract.Difference) []string {
 		return contract.Judge(contract.Allowed, map[string][]contract.Difference{name: d})
 	})
 	must(t, err)
