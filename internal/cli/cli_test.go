@@ -166,6 +166,11 @@ func TestADryRunDoesNotWaitLong(t *testing.T) {
 	}
 }
 
+func TestTheNearestCommandIsSuggested(t *testing.T) {
+	t.Parallel()
+	newRig(t).run("tokn").is(t, 2, "hint: clusteradm token\n")
+}
+
 // Whoever makes a half-reset machine a control plane again counts on its etcd.
 func TestInitTakesBackThatEtcdWasGivenUp(t *testing.T) {
 	t.Parallel()

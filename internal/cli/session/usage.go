@@ -21,7 +21,6 @@ func Args(check cobra.PositionalArgs) cobra.PositionalArgs {
 // Group makes cmd one that only holds others: alone it prints its help, and a
 // command that it has not is a usage error.
 func Group(cmd *cobra.Command) *cobra.Command {
-	cmd.SuggestionsMinimumDistance = 2
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return nil
@@ -35,8 +34,14 @@ func Group(cmd *cobra.Command) *cobra.Command {
 // UnknownCommand says that a group has no such command, and which it may be.
 func UnknownCommand(group *cobra.Command, name string) error {
 	err := &exit.UsageError{Err: fmt.Errorf("%s has no command %q", group.CommandPath(), name), Help: group.CommandPath() + " --help"}
-	if near := group.SuggestionsFor(name); len(near) > 0 {
+	// The nearest first: cobra lists all within a distance in its own order.
+	for group.SuggestionsMinimumDistance = 1; group.SuggestionsMinimumDistance <= 2; group.SuggestionsMinimumDistance++ {
+		near := group.SuggestionsFor(name)
+		if len(near) == 0 {
+			continue
+		}
 		err.Help = group.CommandPath() + " " + near[0]
+		break
 	}
 	return err
 }
