@@ -13,13 +13,13 @@ import (
 
 // Swap is one for the whole machine that the lab is on, so its programs stand
 // in for it here: they do to the file over /proc/swaps what the real ones do.
-const swapPrograms = `printf 'Filename Type Size Used Priority\n/swap.img file 4194300 0 -2\n' > /run/swaps
+const swapPrograms = `truncate -s 1M /swap.img && chmod 600 /swap.img && mkswap /swap.img >/dev/null || exit 1
+printf 'Filename Type Size Used Priority\n/swap.img file 4194300 0 -2\n' > /run/swaps
 mount --bind /run/swaps /proc/swaps
 printf '#!/bin/sh\necho "Filename Type Size Used Priority" > /run/swaps\n' > /usr/local/sbin/swapoff
 printf '#!/bin/sh\nprintf "Filename Type Size Used Priority\\n/swap.img file 4194300 0 -2\\n" > /run/swaps\n' > /usr/local/sbin/swapon
 chmod 755 /usr/local/sbin/swapoff /usr/local/sbin/swapon
 printf '/swap.img none swap sw 0 0\nproc /proc proc defaults 0 0\n' > /etc/fstab
-touch /swap.img
 sysctl -qw net.ipv4.ip_forward=0 net.bridge.bridge-nf-call-iptables=0`
 
 // fixState is what --fix changes, as the machine has it.
