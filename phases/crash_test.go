@@ -86,8 +86,8 @@ func TestCrashMatrix(t *testing.T) {
 			for k := 1; k <= counter.world.Containers.Removals(); k++ {
 				m.crash(t, fmt.Sprintf("runtime/%d", k), func(r *rig) { r.world.Containers.FailAt(k, host.ErrInjected) })
 			}
-			if counter.world.EtcdCluster.Removals() > 0 {
-				m.crash(t, "etcd", func(r *rig) { r.world.EtcdCluster.LoseAnswer(host.ErrInjected) })
+			for k := 1; k <= counter.world.EtcdCluster.Mutations(); k++ {
+				m.crash(t, fmt.Sprintf("etcd/%d", k), func(r *rig) { r.world.EtcdCluster.LoseAnswerAt(k, host.ErrInjected) })
 			}
 		})
 	}

@@ -34,6 +34,8 @@ type Cluster struct {
 	DNS            DNS
 	ProxyDisabled  bool
 	PodNetwork     PodNetwork
+	LoadBalancer   *NodeLoadBalancer // nil: none
+	VirtualIP      *VirtualIP        // nil: none
 	Kubelet        ComponentConfig // KubeletConfiguration, kubelet.config.k8s.io/v1beta1
 	KubeProxy      ComponentConfig // KubeProxyConfiguration, kubeproxy.config.k8s.io/v1alpha1
 	Tokens         []Token         // bootstrap tokens that init creates
@@ -128,6 +130,23 @@ const (
 	PodNetworkNone     PodNetworkKind = "none"
 	PodNetworkManifest PodNetworkKind = "manifest"
 )
+
+// NodeLoadBalancer is a load balancer on every node (haproxy in a static pod)
+// in front of all API servers, for that node's kubelet and kube-proxy. Other
+// machines do not reach it.
+type NodeLoadBalancer struct {
+	Port  int // on the loopback address
+	Image string
+}
+
+// VirtualIP is an address that one healthy control plane has at a time
+// (keepalived in a static pod), so that a bare machine reaches the cluster.
+type VirtualIP struct {
+	Address   netip.Addr
+	Interface string // that it is on; empty for the one of the node's address
+	RouterID  int    // VRRP's, 1 to 255, of which each in a network has its own
+	Image     string
+}
 
 // ComponentConfig is a component's configuration document, complete, as it is
 // written to nodes and uploaded.

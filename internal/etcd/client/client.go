@@ -1,7 +1,7 @@
 // Package client asks and changes a real etcd over its own gRPC calls.
 //
-// There are three, and they are written out here (wire.go): etcd's generated
-// ones cost every command 2.5 ms at its start, clientv3 over them another, and
+// They are few, and they are written out here (wire.go): etcd's generated ones
+// cost every command 2.5 ms at its start, clientv3 over them another, and
 // that chooses endpoints by itself, where here it matters which member was
 // asked. The tests serve the generated ones, so that both agree.
 //
@@ -19,6 +19,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -122,17 +123,12 @@ func (c *Client) Healthy(ctx context.Context, m etcd.Member) error {
 	if len(m.ClientURLs) == 0 {
 		return fmt.Errorf("ask etcd member %x: it never started: %w", m.ID, etcd.ErrUnavailable)
 	}
-	err := c.first(ctx, m.ClientURLs, func(ctx context.Context, conn *grpc.ClientConn) error {
-		id, leader, err := invokeStatus(ctx, conn)
-		switch {
-		case err != nil:
-			return err
-		case id != m.ID:
-			return status.Errorf(codes.Unavailable, "another member answers there, %x", id)
-		case leader == 0:
+	err := c.of(ctx, m, func(ctx context.Context, conn *grpc.ClientConn) error {
+		s, err := itself(ctx, conn, m)
+		if err == nil && s.Leader == 0 {
 			return status.Error(codes.Unavailable, "it has no leader")
 		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("ask etcd member %s: %w", m.Name, err)
@@ -140,10 +136,46 @@ func (c *Client) Healthy(ctx context.Context, m etcd.Member) error {
 	return nil
 }
 
+// itself asks a member what it is, and that it is the one that was meant.
+func itself(ctx context.Context, conn *grpc.ClientConn, m etcd.Member) (etcd.Status, error) {
+	s, err := invokeStatus(ctx, conn)
+	if err == nil && s.ID != m.ID {
+		err = status.Errorf(codes.Unavailable, "another member answers there, %x", s.ID)
+	}
+	return s, err
+}
+
+// Status implements etcd.Reader.
+func (c *Client) Status(ctx context.Context, m etcd.Member) (s etcd.Status, err error) {
+	err = c.of(ctx, m, func(ctx context.Context, conn *grpc.ClientConn) (err error) {
+		s, err = itself(ctx, conn, m)
+		return err
+	})
+	if err != nil {
+		return etcd.Status{}, fmt.Errorf("ask etcd member %s: %w", m.Name, err)
+	}
+	return s, nil
+}
+
+// Alarms implements etcd.Reader.
+func (c *Client) Alarms(ctx context.Context) (alarms []etcd.Alarm, err error) {
+	err = c.each(ctx, func(ctx context.Context, conn *grpc.ClientConn) (err error) {
+		alarms, err = invokeAlarms(ctx, conn, message(nil).number(1, alarmGet))
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list etcd alarms: %w", err)
+	}
+	slices.SortFunc(alarms, func(a, b etcd.Alarm) int {
+		return cmp.Or(cmp.Compare(a.Member, b.Member), cmp.Compare(a.Kind, b.Kind))
+	})
+	return alarms, nil
+}
+
 // RemoveMember implements etcd.Writer.
 func (c *Client) RemoveMember(ctx context.Context, id uint64) error {
 	err := c.each(ctx, func(ctx context.Context, conn *grpc.ClientConn) error {
-		err := invokeRemove(ctx, conn, id)
+		err := invoke(ctx, conn, memberRemove, message(nil).number(1, id), nothing)
 		if status.Code(err) == codes.NotFound {
 			return nil
 		}
@@ -151,6 +183,94 @@ func (c *Client) RemoveMember(ctx context.Context, id uint64) error {
 	})
 	if err != nil {
 		return fmt.Errorf("remove etcd member %x: %w", id, err)
+	}
+	return nil
+}
+
+// AddLearner implements etcd.Writer.
+func (c *Client) AddLearner(ctx context.Context, peerURLs []string) (etcd.Member, error) {
+	var added etcd.Member
+	err := c.each(ctx, func(ctx context.Context, conn *grpc.ClientConn) (err error) {
+		added, err = invokeAdd(ctx, conn, peerURLs)
+		return err
+	})
+	if answered(err, "Peer URLs already exists") {
+		members, listErr := c.Members(ctx)
+		if listErr != nil {
+			return etcd.Member{}, listErr
+		}
+		for _, m := range members {
+			if sameURLs(m.PeerURLs, peerURLs) {
+				return m, nil
+			}
+		}
+	}
+	switch {
+	case answered(err, "too many learner members in cluster"):
+		err = etcd.ErrTooManyLearners
+	case err == nil:
+		return added, nil
+	}
+	return etcd.Member{}, fmt.Errorf("add etcd member %s: %w", strings.Join(peerURLs, ","), err)
+}
+
+func sameURLs(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+}
+
+// Promote implements etcd.Writer.
+func (c *Client) Promote(ctx context.Context, id uint64) error {
+	err := c.each(ctx, func(ctx context.Context, conn *grpc.ClientConn) error {
+		return invoke(ctx, conn, memberPromote, message(nil).number(1, id), nothing)
+	})
+	switch {
+	case err == nil || answered(err, "can only promote a learner member"): // it has its vote
+		return nil
+	case answered(err, "can only promote a learner member which is in sync with leader"):
+		err = etcd.ErrNotInSync
+	case answered(err, "member not found"):
+		err = etcd.ErrNotFound
+	}
+	return fmt.Errorf("promote etcd member %x: %w", id, err)
+}
+
+// MoveLeader implements etcd.Writer.
+func (c *Client) MoveLeader(ctx context.Context, leader, to etcd.Member) error {
+	err := c.of(ctx, leader, func(ctx context.Context, conn *grpc.ClientConn) error {
+		return invoke(ctx, conn, moveLeader, message(nil).number(1, to.ID), nothing)
+	})
+	if err != nil {
+		return fmt.Errorf("move the leader of etcd from %s to %s: %w", leader.Name, to.Name, err)
+	}
+	return nil
+}
+
+// Defragment implements etcd.Writer. It takes as long as it takes: a lost
+// connection ends it, and the context.
+func (c *Client) Defragment(ctx context.Context, m etcd.Member) error {
+	err := c.asked(ctx, m.ClientURLs, 0, func(ctx context.Context, conn *grpc.ClientConn) error {
+		return invoke(ctx, conn, defragment, nil, nothing)
+	})
+	if err != nil {
+		return fmt.Errorf("defragment etcd member %s: %w", m.Name, err)
+	}
+	return nil
+}
+
+// Disarm implements etcd.Writer.
+func (c *Client) Disarm(ctx context.Context, a etcd.Alarm) error {
+	kind := uint64(0)
+	for number, name := range alarmKinds {
+		if name == a.Kind {
+			kind = number
+		}
+	}
+	err := c.each(ctx, func(ctx context.Context, conn *grpc.ClientConn) error {
+		_, err := invokeAlarms(ctx, conn, message(nil).number(1, alarmDeactivate).number(2, a.Member).number(3, kind))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("disarm etcd alarm %s of member %x: %w", a.Kind, a.Member, err)
 	}
 	return nil
 }
@@ -170,12 +290,18 @@ func (c *Client) each(ctx context.Context, call func(context.Context, *grpc.Clie
 	c.mu.Lock()
 	endpoints := slices.Clone(c.endpoints)
 	c.mu.Unlock()
-	return c.first(ctx, endpoints, call)
+	return c.asked(ctx, endpoints, c.config.Timeout, call)
 }
 
-// first makes a call to the first member that answers. What a member refuses,
-// another would refuse too.
-func (c *Client) first(ctx context.Context, endpoints []string, call func(context.Context, *grpc.ClientConn) error) error {
+// of makes a call to one member.
+func (c *Client) of(ctx context.Context, m etcd.Member, call func(context.Context, *grpc.ClientConn) error) error {
+	return c.asked(ctx, m.ClientURLs, c.config.Timeout, call)
+}
+
+// asked makes a call to the first member that answers, within a time if that is
+// not 0. What a member refuses, another would refuse too, but for a learner,
+// which answers for itself alone.
+func (c *Client) asked(ctx context.Context, endpoints []string, within time.Duration, call func(context.Context, *grpc.ClientConn) error) error {
 	var silent []error
 	for _, endpoint := range endpoints {
 		conn, err := c.conn(endpoint)
@@ -184,14 +310,15 @@ func (c *Client) first(ctx context.Context, endpoints []string, call func(contex
 			continue
 		}
 		for range tries {
-			callCtx, cancel := context.WithTimeout(ctx, c.config.Timeout)
-			err = call(callCtx, conn)
-			cancel()
+			err = bounded(ctx, within, conn, call)
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
 			if err == nil {
 				return nil
+			}
+			if answered(err, "rpc not supported for learner") {
+				break
 			}
 			if !lost(err) {
 				return errors.New(status.Convert(err).Message())
@@ -200,6 +327,21 @@ func (c *Client) first(ctx context.Context, endpoints []string, call func(contex
 		silent = append(silent, fmt.Errorf("%s: %s", endpoint, status.Convert(err).Message()))
 	}
 	return errors.Join(append([]error{etcd.ErrUnavailable}, silent...)...)
+}
+
+func bounded(ctx context.Context, within time.Duration, conn *grpc.ClientConn, call func(context.Context, *grpc.ClientConn) error) error {
+	if within > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, within)
+		defer cancel()
+	}
+	return call(ctx, conn)
+}
+
+// answered reports that etcd's answer was this one; the text is its API
+// (v3rpc/rpctypes/error.go).
+func answered(err error, text string) bool {
+	return err != nil && status.Convert(err).Message() == "etcdserver: "+text
 }
 
 // lost reports an error that says nothing of the request.
@@ -211,7 +353,7 @@ func lost(err error) bool {
 // refusal tells etcd's own "unhealthy cluster" from a member that is not there:
 // both have the code Unavailable.
 func refusal(err error) bool {
-	return status.Convert(err).Message() == "etcdserver: unhealthy cluster"
+	return answered(err, "unhealthy cluster")
 }
 
 func (c *Client) conn(endpoint string) (*grpc.ClientConn, error) {

@@ -6,12 +6,14 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -32,9 +34,17 @@ type servers struct {
 	sick    map[uint64]bool
 	lose    int   // answers of MemberRemove that get lost
 	refuse  error // what MemberRemove says
+	leader  uint64
+	alarms  []*pb.AlarmMember
 }
 
 func (s *servers) Fail(id uint64) { s.mu.Lock(); defer s.mu.Unlock(); s.sick[id] = true }
+
+func (s *servers) Raise(a etcd.Alarm) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.alarms = append(s.alarms, &pb.AlarmMember{MemberID: a.Member, Alarm: pb.AlarmType(pb.AlarmType_value[string(a.Kind)])})
+}
 
 // quorum is asked with the lock held.
 func (s *servers) quorum() bool {
@@ -102,6 +112,79 @@ func (m *member) MemberRemove(_ context.Context, r *pb.MemberRemoveRequest) (*pb
 	return nil, status.Error(codes.NotFound, "etcdserver: member not found")
 }
 
+func (m *member) MemberAdd(_ context.Context, r *pb.MemberAddRequest) (*pb.MemberAddResponse, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.up(); err != nil {
+		return nil, err
+	}
+	id := uint64(1)
+	for _, each := range m.members {
+		if each.PeerURLs[0] == r.PeerURLs[0] {
+			return nil, rpctypes.ErrGRPCPeerURLExist
+		}
+		if each.IsLearner && r.IsLearner {
+			return nil, rpctypes.ErrGRPCTooManyLearners
+		}
+		id = max(id, each.ID+1)
+	}
+	added := &pb.Member{ID: id, PeerURLs: r.PeerURLs, IsLearner: r.IsLearner}
+	m.members = append(m.members, added)
+	if m.lose--; m.lose >= 0 {
+		return nil, status.Error(codes.Unavailable, "connection reset")
+	}
+	return &pb.MemberAddResponse{Member: added, Members: m.members}, nil
+}
+
+func (m *member) MemberPromote(_ context.Context, r *pb.MemberPromoteRequest) (*pb.MemberPromoteResponse, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.up(); err != nil {
+		return nil, err
+	}
+	for _, each := range m.members {
+		switch {
+		case each.ID != r.ID:
+		case !each.IsLearner:
+			return nil, rpctypes.ErrGRPCMemberNotLearner
+		default:
+			return nil, rpctypes.ErrGRPCLearnerNotReady // none here ever starts
+		}
+	}
+	return nil, rpctypes.ErrGRPCMemberNotFound
+}
+
+func (m *member) Alarm(_ context.Context, r *pb.AlarmRequest) (*pb.AlarmResponse, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.up(); err != nil {
+		return nil, err
+	}
+	if r.Action == pb.AlarmRequest_DEACTIVATE {
+		m.alarms = slices.DeleteFunc(m.alarms, func(a *pb.AlarmMember) bool { return a.MemberID == r.MemberID && a.Alarm == r.Alarm })
+	}
+	return &pb.AlarmResponse{Alarms: m.alarms}, nil
+}
+
+func (m *member) MoveLeader(_ context.Context, r *pb.MoveLeaderRequest) (*pb.MoveLeaderResponse, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.id != m.leader:
+		return nil, rpctypes.ErrGRPCNotLeader
+	case r.TargetID == 4:
+		return nil, rpctypes.ErrGRPCBadLeaderTransferee
+	}
+	m.leader = r.TargetID
+	return &pb.MoveLeaderResponse{}, nil
+}
+
+func (m *member) Defragment(context.Context, *pb.DefragmentRequest) (*pb.DefragmentResponse, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return &pb.DefragmentResponse{}, m.up()
+}
+
 func (m *member) Status(context.Context, *pb.StatusRequest) (*pb.StatusResponse, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -110,9 +193,9 @@ func (m *member) Status(context.Context, *pb.StatusRequest) (*pb.StatusResponse,
 	}
 	leader := uint64(0)
 	if m.quorum() {
-		leader = 1
+		leader = m.leader
 	}
-	return &pb.StatusResponse{Header: &pb.ResponseHeader{MemberId: m.id}, Leader: leader}, nil
+	return &pb.StatusResponse{Header: &pb.ResponseHeader{MemberId: m.id}, Leader: leader, Version: "3.6.8", DbSize: 4096, DbSizeInUse: 2048, RaftIndex: 7, RaftTerm: 2, RaftAppliedIndex: 6}, nil
 }
 
 // start serves the members of the suite and returns a client that knows the first.
@@ -130,7 +213,7 @@ func start(t *testing.T) (*servers, *client.Client) {
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(ca)
-	s := &servers{sick: map[uint64]bool{}}
+	s := &servers{sick: map[uint64]bool{}, leader: 1}
 	for _, m := range etcdtest.Members() {
 		each := &pb.Member{ID: m.ID, Name: m.Name, PeerURLs: m.PeerURLs, IsLearner: m.Learner}
 		s.members = append(s.members, each)
@@ -163,7 +246,7 @@ func dial(ctx context.Context, network, addr string) (net.Conn, error) {
 func TestConformance(t *testing.T) {
 	etcdtest.RunConformance(t, func(t *testing.T) etcdtest.Subject {
 		s, c := start(t)
-		return etcdtest.Subject{Client: c, Fail: s.Fail}
+		return etcdtest.Subject{Client: c, Fail: s.Fail, Raise: s.Raise}
 	})
 }
 
@@ -177,6 +260,19 @@ func TestOneLostAnswerIsNoFailure(t *testing.T) {
 	}
 	if len(s.members) != 3 {
 		t.Errorf("there are %d members", len(s.members))
+	}
+}
+
+// The answer to an addition can get lost, too: asked again, etcd knows the peer.
+func TestOneLostAdditionIsNoFailure(t *testing.T) {
+	s, c := start(t)
+	if err := c.RemoveMember(t.Context(), 4); err != nil {
+		t.Fatal(err)
+	}
+	s.lose = 1
+	m, err := c.AddLearner(t.Context(), []string{"https://192.0.2.9:2380"})
+	if err != nil || !m.Learner || m.PeerURLs[0] != "https://192.0.2.9:2380" || len(s.members) != 4 {
+		t.Errorf("added %+v of %d members: %v", m, len(s.members), err)
 	}
 }
 

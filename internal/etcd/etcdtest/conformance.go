@@ -9,10 +9,12 @@ import (
 )
 
 // Subject is an etcd cluster under the suite: voters 1, 2 and 3 called m1, m2
-// and m3, and the learner 4 that has not started. Fail makes one not answer.
+// and m3, and the learner 4 that has not started; m1 leads. Fail makes one not answer,
+// Raise raises an alarm.
 type Subject struct {
 	Client etcd.Client
 	Fail   func(id uint64)
+	Raise  func(etcd.Alarm)
 }
 
 // Members are those of a Subject but for where they are asked.
@@ -82,6 +84,83 @@ func RunConformance(t *testing.T, build func(t *testing.T) Subject) {
 				t.Fatal(err)
 			}
 			is(t, s.Client, 1, 3, 4)
+		}
+	})
+	t.Run("one learner at a time is added, promoted once", func(t *testing.T) {
+		s := build(t)
+		fifth := []string{"https://192.0.2.5:2380"}
+		if _, err := s.Client.AddLearner(t.Context(), fifth); !errors.Is(err, etcd.ErrTooManyLearners) {
+			t.Errorf("a second learner: %v", err)
+		}
+		if m, err := s.Client.AddLearner(t.Context(), Members()[3].PeerURLs); err != nil || m.ID != 4 || !m.Learner {
+			t.Errorf("the learner that is there: %+v, %v", m, err)
+		}
+		if err := s.Client.Promote(t.Context(), 4); !errors.Is(err, etcd.ErrNotInSync) {
+			t.Errorf("promoted before it started: %v", err)
+		}
+		if err := s.Client.Promote(t.Context(), 99); !errors.Is(err, etcd.ErrNotFound) {
+			t.Errorf("promoted nobody: %v", err)
+		}
+		if err := s.Client.Promote(t.Context(), 1); err != nil {
+			t.Errorf("promoted a voter: %v", err)
+		}
+		if err := s.Client.RemoveMember(t.Context(), 4); err != nil {
+			t.Fatal(err)
+		}
+		m, err := s.Client.AddLearner(t.Context(), fifth)
+		if err != nil || !m.Learner || m.Name != "" || m.PeerURLs[0] != fifth[0] {
+			t.Fatalf("added %+v, %v", m, err)
+		}
+		is(t, s.Client, 1, 2, 3, m.ID)
+	})
+	t.Run("the leader is moved", func(t *testing.T) {
+		s := build(t)
+		members, err := s.Client.Members(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		leader := func() uint64 {
+			status, err := s.Client.Status(t.Context(), members[2])
+			if err != nil || status.ID != 3 || status.Version == "" || status.Size == 0 {
+				t.Fatalf("m3 says %+v, %v", status, err)
+			}
+			return status.Leader
+		}
+		if id := leader(); id != 1 {
+			t.Fatalf("%d leads", id)
+		}
+		if err := s.Client.MoveLeader(t.Context(), members[0], members[1]); err != nil || leader() != 2 {
+			t.Errorf("moved: %v, %d leads", err, leader())
+		}
+		if err := s.Client.MoveLeader(t.Context(), members[1], members[3]); err == nil {
+			t.Error("moved to a learner")
+		}
+	})
+	t.Run("alarms are told and disarmed", func(t *testing.T) {
+		s := build(t)
+		raised := etcd.Alarm{Member: 2, Kind: etcd.NoSpace}
+		s.Raise(raised)
+		if alarms, err := s.Client.Alarms(t.Context()); err != nil || len(alarms) != 1 || alarms[0] != raised {
+			t.Fatalf("alarms are %v, %v", alarms, err)
+		}
+		for range 2 {
+			if err := s.Client.Disarm(t.Context(), raised); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if alarms, err := s.Client.Alarms(t.Context()); err != nil || len(alarms) != 0 {
+			t.Errorf("alarms are %v, %v", alarms, err)
+		}
+	})
+	t.Run("one member is defragmented", func(t *testing.T) {
+		s := build(t)
+		s.Fail(2)
+		members, _ := s.Client.Members(t.Context())
+		if err := s.Client.Defragment(t.Context(), members[0]); err != nil {
+			t.Error(err)
+		}
+		if err := s.Client.Defragment(t.Context(), members[1]); err == nil {
+			t.Error("one that does not answer was defragmented")
 		}
 	})
 	t.Run("the first member fails", func(t *testing.T) {

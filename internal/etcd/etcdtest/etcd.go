@@ -17,17 +17,24 @@ type Etcd struct {
 	mu      sync.Mutex
 	members map[uint64]etcd.Member
 	sick    map[uint64]bool
-	removed int
-	lost    error // of the next removal: it is done, and its answer is lost
+	leader  uint64
+	alarms  []etcd.Alarm
+	// mutations counts changes. The answer to number lose is lost: the change is
+	// done all the same.
+	mutations, lose int
+	lost            error
 }
 
 var _ etcd.Client = (*Etcd)(nil)
 
-// New returns an etcd with members.
+// New returns an etcd with members, led by the first.
 func New(members ...etcd.Member) *Etcd {
 	e := &Etcd{members: map[uint64]etcd.Member{}, sick: map[uint64]bool{}}
 	for _, m := range members {
 		e.members[m.ID] = m
+	}
+	if len(members) > 0 {
+		e.leader = members[0].ID
 	}
 	return e
 }
@@ -38,11 +45,38 @@ func (e *Etcd) Add(m etcd.Member) { e.mu.Lock(); defer e.mu.Unlock(); e.members[
 // Fail makes a member not answer.
 func (e *Etcd) Fail(id uint64) { e.mu.Lock(); defer e.mu.Unlock(); e.sick[id] = true }
 
-// LoseAnswer has the next removal done and answered with err.
-func (e *Etcd) LoseAnswer(err error) { e.mu.Lock(); defer e.mu.Unlock(); e.lost = err }
+// Start has the learner with a peer URL run under a name and be in sync.
+func (e *Etcd) Start(name, peerURL, clientURL string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for id, m := range e.members {
+		if slices.Contains(m.PeerURLs, peerURL) && m.Name == "" {
+			m.Name, m.ClientURLs = name, []string{clientURL}
+			e.members[id] = m
+			delete(e.sick, id)
+		}
+	}
+}
 
-// Removals is how many members were removed.
-func (e *Etcd) Removals() int { e.mu.Lock(); defer e.mu.Unlock(); return e.removed }
+// Raise raises an alarm.
+func (e *Etcd) Raise(a etcd.Alarm) { e.mu.Lock(); defer e.mu.Unlock(); e.alarms = append(e.alarms, a) }
+
+// LoseAnswer has the next change done and answered with err.
+func (e *Etcd) LoseAnswer(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.lose, e.lost = e.mutations+1, err
+}
+
+// LoseAnswerAt has the k-th change from now on done and answered with err.
+func (e *Etcd) LoseAnswerAt(k int, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.lose, e.lost = e.mutations+k, err
+}
+
+// Mutations is how many changes were made.
+func (e *Etcd) Mutations() int { e.mu.Lock(); defer e.mu.Unlock(); return e.mutations }
 
 // Snapshot is all that is there, equal for equal clusters.
 func (e *Etcd) Snapshot() string {
@@ -110,8 +144,40 @@ func (e *Etcd) Healthy(ctx context.Context, m etcd.Member) error {
 	return nil
 }
 
-// RemoveMember implements etcd.Writer.
-func (e *Etcd) RemoveMember(ctx context.Context, id uint64) error {
+// Status implements etcd.Reader.
+func (e *Etcd) Status(ctx context.Context, m etcd.Member) (etcd.Status, error) {
+	if err := e.Healthy(ctx, m); err != nil {
+		return etcd.Status{}, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := etcd.Status{ID: m.ID, Version: "3.6.8", Learner: e.members[m.ID].Learner, Term: 2, Index: 100, Applied: 100, Size: 4 << 20, InUse: 3 << 20}
+	if e.answers() {
+		s.Leader = e.leader
+	}
+	for _, a := range e.alarms {
+		if a.Member == m.ID {
+			s.Errors = append(s.Errors, string(a.Kind))
+		}
+	}
+	return s, nil
+}
+
+// Alarms implements etcd.Reader.
+func (e *Etcd) Alarms(ctx context.Context) ([]etcd.Alarm, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.anybody() {
+		return nil, etcd.ErrUnavailable
+	}
+	return slices.Clone(e.alarms), nil
+}
+
+// change makes a change that takes a quorum, if that is there.
+func (e *Etcd) change(ctx context.Context, do func() error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -120,9 +186,104 @@ func (e *Etcd) RemoveMember(ctx context.Context, id uint64) error {
 	if !e.answers() {
 		return etcd.ErrUnavailable
 	}
-	delete(e.members, id)
-	e.removed++
-	lost := e.lost
-	e.lost = nil
-	return lost
+	if err := do(); err != nil {
+		return err
+	}
+	e.mutations++
+	if e.mutations == e.lose {
+		return e.lost
+	}
+	return nil
+}
+
+// RemoveMember implements etcd.Writer.
+func (e *Etcd) RemoveMember(ctx context.Context, id uint64) error {
+	return e.change(ctx, func() error {
+		delete(e.members, id)
+		if e.leader == id {
+			e.leader = e.voter()
+		}
+		return nil
+	})
+}
+
+// voter is any that answers.
+func (e *Etcd) voter() uint64 {
+	for _, id := range slices.Sorted(maps.Keys(e.members)) {
+		if !e.members[id].Learner && !e.sick[id] {
+			return id
+		}
+	}
+	return 0
+}
+
+// AddLearner implements etcd.Writer. The new one does not answer before Start.
+func (e *Etcd) AddLearner(ctx context.Context, peerURLs []string) (added etcd.Member, err error) {
+	e.mu.Lock()
+	for _, m := range e.members {
+		if slices.Equal(m.PeerURLs, peerURLs) && e.anybody() {
+			e.mu.Unlock()
+			return m, ctx.Err()
+		}
+	}
+	e.mu.Unlock()
+	err = e.change(ctx, func() error {
+		id := uint64(1)
+		for have, m := range e.members {
+			if m.Learner {
+				return etcd.ErrTooManyLearners
+			}
+			id = max(id, have+1)
+		}
+		added = etcd.Member{ID: id, PeerURLs: slices.Clone(peerURLs), Learner: true}
+		e.members[id], e.sick[id] = added, true
+		return nil
+	})
+	return added, err
+}
+
+// Promote implements etcd.Writer.
+func (e *Etcd) Promote(ctx context.Context, id uint64) error {
+	return e.change(ctx, func() error {
+		m, ok := e.members[id]
+		switch {
+		case !ok:
+			return etcd.ErrNotFound
+		case m.Learner && e.sick[id]:
+			return etcd.ErrNotInSync
+		}
+		m.Learner = false
+		e.members[id] = m
+		return nil
+	})
+}
+
+// MoveLeader implements etcd.Writer.
+func (e *Etcd) MoveLeader(ctx context.Context, leader, to etcd.Member) error {
+	return e.change(ctx, func() error {
+		if m, ok := e.members[to.ID]; !ok || m.Learner || e.sick[to.ID] || leader.ID != e.leader {
+			return fmt.Errorf("move the leader from %s to %s: bad leader transferee", leader.Name, to.Name)
+		}
+		e.leader = to.ID
+		return nil
+	})
+}
+
+// Defragment implements etcd.Writer.
+func (e *Etcd) Defragment(ctx context.Context, m etcd.Member) error {
+	if err := e.Healthy(ctx, m); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.mutations++
+	return nil
+}
+
+// Disarm implements etcd.Writer.
+func (e *Etcd) Disarm(ctx context.Context, a etcd.Alarm) error {
+	return e.change(ctx, func() error {
+		e.alarms = slices.DeleteFunc(e.alarms, func(have etcd.Alarm) bool { return have == a })
+		return nil
+	})
 }

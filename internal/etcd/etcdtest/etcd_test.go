@@ -10,6 +10,6 @@ func TestConformance(t *testing.T) {
 	etcdtest.RunConformance(t, func(*testing.T) etcdtest.Subject {
 		e := etcdtest.New(etcdtest.Members()...)
 		e.Fail(4) // it has not started
-		return etcdtest.Subject{Client: e, Fail: e.Fail}
+		return etcdtest.Subject{Client: e, Fail: e.Fail, Raise: e.Raise}
 	})
 }
