@@ -36,9 +36,9 @@ type Cluster struct {
 	PodNetwork     PodNetwork
 	LoadBalancer   *NodeLoadBalancer // nil: none
 	VirtualIP      *VirtualIP        // nil: none
-	Kubelet        ComponentConfig // KubeletConfiguration, kubelet.config.k8s.io/v1beta1
-	KubeProxy      ComponentConfig // KubeProxyConfiguration, kubeproxy.config.k8s.io/v1alpha1
-	Tokens         []Token         // bootstrap tokens that init creates
+	Kubelet        ComponentConfig   // KubeletConfiguration, kubelet.config.k8s.io/v1beta1
+	KubeProxy      ComponentConfig   // KubeProxyConfiguration, kubeproxy.config.k8s.io/v1alpha1
+	Tokens         []Token           // bootstrap tokens that init creates
 	Timeouts       Timeouts
 	SkipPhases     []string
 	CertificateKey secret.String
