@@ -99,7 +99,7 @@ func rows(t *testing.T) map[string]row {
 	shown.Content, shown.Shown = secret.NewBytes([]byte("a: 1\nb: 2\n")), true
 	empty := file(0o644)
 	empty.Content = secret.NewBytes(nil)
-	return all(staticPodRows(), resetRows(), kernelRows(), map[string]row{
+	return all(staticPodRows(), resetRows(), kernelRows(), joinRows(), map[string]row{
 		"await": {effect: effect.Await{What: "something"}, so: true},
 
 		"file, absent":           {effect: file(0o600)},
@@ -343,6 +343,7 @@ func TestKeysTellThingsApart(t *testing.T) {
 		{effect.NodeState{Name: "a"}, effect.NodeState{Name: "b"}},
 		{effect.Token{ID: "a"}, effect.Token{ID: "b"}},
 		{effect.Image{Ref: "a"}, effect.Image{Ref: "b"}},
+		{effect.Turn{Holder: "a"}, effect.Turn{Holder: "a", Released: true}},
 	}
 	for _, p := range pairs {
 		if p[0].Key() == p[1].Key() {
