@@ -62,7 +62,10 @@ type Effect interface {
 	Observe(ctx context.Context, v View) (Observed, error)
 	// Diff is pure. The zero Change means that it is already so.
 	Diff(o Observed) Change
-	// Apply makes it so, given what was observed.
+	// Apply makes it so, given what was observed. An error that wraps ErrNotYet
+	// says that somebody else was faster and that nothing was changed: the engine
+	// waits for the step's Needs again, looks again and applies again, for as long
+	// as the Needs may take. A step without Needs fails.
 	Apply(ctx context.Context, w World, o Observed) error
 }
 
@@ -118,7 +121,8 @@ type Change struct {
 // Empty reports that nothing is to be done.
 func (c Change) Empty() bool { return c.Verb == None }
 
-// ErrNotYet, wrapped, tells a Condition's poller to go on.
+// ErrNotYet, wrapped, tells a Condition's poller to go on, and the engine that
+// an Apply lost a race.
 var ErrNotYet = errors.New("not yet")
 
 // Condition is something that must hold before or after a step.
