@@ -185,6 +185,7 @@ type Input struct {
 	PKI     *pki.Bundle
 	Join    Join
 	Certs   Certs
+	Shared  Shared
 	Reset   Reset
 }
 
@@ -209,6 +210,14 @@ type Certs struct {
 	KubeletClient, KubeletConf secret.Bytes
 	// Broken says that something had expired: the node is waited for.
 	Broken bool
+}
+
+// Shared is what the command encrypted for further control planes, and made up
+// for it; empty when nothing is to be shared.
+type Shared struct {
+	Key    secret.String
+	Sealed map[string][]byte // the entries of the Secret kubeadm-certs
+	Owner  cluster.Token     // with which they expire
 }
 
 // Reset is what a reset was asked for and found.
