@@ -87,6 +87,14 @@ func both(a, b func(*testing.T, *world)) func(*testing.T, *world) {
 	return func(t *testing.T, w *world) { a(t, w); b(t, w) }
 }
 
+// highAvailabilityRows are those of further control planes and of etcd.
+func highAvailabilityRows(t *testing.T) map[string]row {
+	return all(
+		sharedRows(t),
+		joinRows(),
+	)
+}
+
 func rows(t *testing.T) map[string]row {
 	dir := effect.Dir{Host: "n1", Path: path, Attr: host.Attr{Mode: 0o700}}
 	deep := effect.Dir{Host: "n1", Path: path + "/a/b", Attr: host.Attr{Mode: 0o750, UID: 7, GID: 8}}
@@ -99,80 +107,77 @@ func rows(t *testing.T) map[string]row {
 	shown.Content, shown.Shown = secret.NewBytes([]byte("a: 1\nb: 2\n")), true
 	empty := file(0o644)
 	empty.Content = secret.NewBytes(nil)
-	return all(staticPodRows(), resetRows(), kernelRows(),
-		sharedRows(t),
-		joinRows(),
-		map[string]row{
-			"await": {effect: effect.Await{What: "something"}, so: true},
+	return all(staticPodRows(), resetRows(), kernelRows(), highAvailabilityRows(t), map[string]row{
+		"await": {effect: effect.Await{What: "something"}, so: true},
 
-			"file, absent":           {effect: file(0o600)},
-			"file, there":            {effect: file(0o600), before: put(canary, 0o600), so: true},
-			"file, other content":    {effect: file(0o600), before: put("old "+canary, 0o600)},
-			"file, other mode":       {effect: file(0o600), before: put(canary, 0o644)},
-			"file, other owner":      {effect: owned, before: put(canary, 0o600)},
-			"file, empty before":     {effect: file(0o600), before: put("", 0o640)},
-			"file, to be empty":      {effect: empty, before: put(canary, 0o640)},
-			"file, link before":      {effect: file(0o600), before: link("real")},
-			"file, link to nothing":  {effect: file(0o600), before: link("none")},
-			"file, shown and absent": {effect: shown},
-			"file, shown":            {effect: shown, before: put("a: 1\nb: 3\n", 0o644)},
+		"file, absent":           {effect: file(0o600)},
+		"file, there":            {effect: file(0o600), before: put(canary, 0o600), so: true},
+		"file, other content":    {effect: file(0o600), before: put("old "+canary, 0o600)},
+		"file, other mode":       {effect: file(0o600), before: put(canary, 0o644)},
+		"file, other owner":      {effect: owned, before: put(canary, 0o600)},
+		"file, empty before":     {effect: file(0o600), before: put("", 0o640)},
+		"file, to be empty":      {effect: empty, before: put(canary, 0o640)},
+		"file, link before":      {effect: file(0o600), before: link("real")},
+		"file, link to nothing":  {effect: file(0o600), before: link("none")},
+		"file, shown and absent": {effect: shown},
+		"file, shown":            {effect: shown, before: put("a: 1\nb: 3\n", 0o644)},
 
-			"absent, absent": {effect: absent, so: true},
-			"absent, file":   {effect: absent, before: put("old "+canary, 0o640)},
-			"absent, link":   {effect: absent, before: link("real")},
+		"absent, absent": {effect: absent, so: true},
+		"absent, file":   {effect: absent, before: put("old "+canary, 0o640)},
+		"absent, link":   {effect: absent, before: link("real")},
 
-			"dir, absent":              {effect: dir},
-			"dir, absent with parents": {effect: deep},
-			"dir, parents there":       {effect: deep, before: mkdir(path+"/a", host.Attr{Mode: 0o711})},
-			"dir, there":               {effect: dir, before: mkdir(path, dir.Attr), so: true},
-			"dir, somebody's":          {effect: effect.Dir{Host: dir.Host, Path: path, Attr: dir.Attr, Keep: true}, before: mkdir(path, host.Attr{Mode: 0o750, UID: 7, GID: 8}), so: true},
-			"dir, other mode":          {effect: dir, before: mkdir(path, host.Attr{Mode: 0o755})},
-			"dir, other owner":         {effect: dir, before: mkdir(path, host.Attr{Mode: 0o700, UID: 7, GID: 8})},
-			"dir, with something in it": {effect: dir, before: func(_ *testing.T, w *world) {
-				w.Machine.Put(path+"/file", "x", 0o644)
-			}},
-			"dir, link to one that is so": {effect: dir, so: true, before: both(mkdir(conf+"/real", dir.Attr),
-				func(t *testing.T, w *world) { must(t, w.Machine.Symlink("real", path)) })},
-			"dir, link to one": {effect: dir, before: both(mkdir("/var/real", host.Attr{Mode: 0o755}),
-				func(t *testing.T, w *world) {
-					must(t, w.Machine.Symlink("/var/real", conf+"/between"))
-					must(t, w.Machine.Symlink("between", path))
-				})},
+		"dir, absent":              {effect: dir},
+		"dir, absent with parents": {effect: deep},
+		"dir, parents there":       {effect: deep, before: mkdir(path+"/a", host.Attr{Mode: 0o711})},
+		"dir, there":               {effect: dir, before: mkdir(path, dir.Attr), so: true},
+		"dir, somebody's":          {effect: effect.Dir{Host: dir.Host, Path: path, Attr: dir.Attr, Keep: true}, before: mkdir(path, host.Attr{Mode: 0o750, UID: 7, GID: 8}), so: true},
+		"dir, other mode":          {effect: dir, before: mkdir(path, host.Attr{Mode: 0o755})},
+		"dir, other owner":         {effect: dir, before: mkdir(path, host.Attr{Mode: 0o700, UID: 7, GID: 8})},
+		"dir, with something in it": {effect: dir, before: func(_ *testing.T, w *world) {
+			w.Machine.Put(path+"/file", "x", 0o644)
+		}},
+		"dir, link to one that is so": {effect: dir, so: true, before: both(mkdir(conf+"/real", dir.Attr),
+			func(t *testing.T, w *world) { must(t, w.Machine.Symlink("real", path)) })},
+		"dir, link to one": {effect: dir, before: both(mkdir("/var/real", host.Attr{Mode: 0o755}),
+			func(t *testing.T, w *world) {
+				must(t, w.Machine.Symlink("/var/real", conf+"/between"))
+				must(t, w.Machine.Symlink("between", path))
+			})},
 
-			"symlink, absent":       {effect: symlink},
-			"symlink, there":        {effect: symlink, before: link("real"), so: true},
-			"symlink, other target": {effect: symlink, before: link("/etc/other")},
+		"symlink, absent":       {effect: symlink},
+		"symlink, there":        {effect: symlink, before: link("real"), so: true},
+		"symlink, other target": {effect: symlink, before: link("/etc/other")},
 
-			"unit, neither enabled nor active": {effect: kubelet, before: unit(false, false)},
-			"unit, only enabled":               {effect: kubelet, before: unit(true, false)},
-			"unit, only active":                {effect: kubelet, before: unit(false, true)},
-			"unit, there":                      {effect: kubelet, before: unit(true, true), so: true},
-			"unit, input changed":              {effect: kubelet, before: both(unit(true, true), put("changed", 0o644))},
-			"unit, only active, input changed": {effect: kubelet, before: both(unit(false, true), put("changed", 0o644))},
+		"unit, neither enabled nor active": {effect: kubelet, before: unit(false, false)},
+		"unit, only enabled":               {effect: kubelet, before: unit(true, false)},
+		"unit, only active":                {effect: kubelet, before: unit(false, true)},
+		"unit, there":                      {effect: kubelet, before: unit(true, true), so: true},
+		"unit, input changed":              {effect: kubelet, before: both(unit(true, true), put("changed", 0o644))},
+		"unit, only active, input changed": {effect: kubelet, before: both(unit(false, true), put("changed", 0o644))},
 
-			"object, absent":        {effect: object(t, configMap("a: one"))},
-			"object, there":         {effect: object(t, configMap("a: one")), before: applied(object(t, configMap("a: one"))), so: true},
-			"object, other content": {effect: object(t, configMap("a: one")), before: applied(object(t, configMap("a: two, b: two")))},
-			"object, of another":    {effect: object(t, configMap("a: one")), before: stored(configMap("a: two, b: two"))},
-			"object, secret":        {effect: object(t, opaque("new "+canary)), before: stored(opaque("old " + canary))},
+		"object, absent":        {effect: object(t, configMap("a: one"))},
+		"object, there":         {effect: object(t, configMap("a: one")), before: applied(object(t, configMap("a: one"))), so: true},
+		"object, other content": {effect: object(t, configMap("a: one")), before: applied(object(t, configMap("a: two, b: two")))},
+		"object, of another":    {effect: object(t, configMap("a: one")), before: stored(configMap("a: two, b: two"))},
+		"object, secret":        {effect: object(t, opaque("new "+canary)), before: stored(opaque("old " + canary))},
 
-			"node, absent":       {effect: nodeState()},
-			"node, bare":         {effect: nodeState(), before: stored(bareNode)},
-			"node, only labels":  {effect: nodeState(), before: applied(effect.NodeState{Name: "n1", Labels: nodeState().Labels})},
-			"node, there":        {effect: nodeState(), before: applied(nodeState()), so: true},
-			"node, nothing more": {effect: effect.NodeState{Name: "n1"}, before: stored(bareNode), so: true},
+		"node, absent":       {effect: nodeState()},
+		"node, bare":         {effect: nodeState(), before: stored(bareNode)},
+		"node, only labels":  {effect: nodeState(), before: applied(effect.NodeState{Name: "n1", Labels: nodeState().Labels})},
+		"node, there":        {effect: nodeState(), before: applied(nodeState()), so: true},
+		"node, nothing more": {effect: effect.NodeState{Name: "n1"}, before: stored(bareNode), so: true},
 
-			"image, absent": {effect: effect.Image{Host: "n1", Ref: "registry.k8s.io/pause:3.10.2"}},
-			"image, there": {effect: effect.Image{Host: "n1", Ref: "registry.k8s.io/pause:3.10.2"}, so: true,
-				before: func(_ *testing.T, w *world) { w.Containers.AddImage("registry.k8s.io/pause:3.10.2") }},
+		"image, absent": {effect: effect.Image{Host: "n1", Ref: "registry.k8s.io/pause:3.10.2"}},
+		"image, there": {effect: effect.Image{Host: "n1", Ref: "registry.k8s.io/pause:3.10.2"}, so: true,
+			before: func(_ *testing.T, w *world) { w.Containers.AddImage("registry.k8s.io/pause:3.10.2") }},
 
-			"token, absent":         {effect: bootstrap("abcdef", canary, false)},
-			"token, there":          {effect: bootstrap("abcdef", canary, false), before: applied(bootstrap("abcdef", canary, false)), so: true},
-			"token, another secret": {effect: bootstrap("abcdef", canary, false), before: applied(bootstrap("abcdef", "other-"+canary, false))},
-			"token, expired":        {effect: bootstrap("abcdef", canary, false), before: applied(expired(bootstrap("abcdef", canary, false)))},
-			"token, any":            {effect: bootstrap("abcdef", canary, true), before: applied(bootstrap("fedcba", canary, false)), so: true},
-			"token, any, expired":   {effect: bootstrap("abcdef", canary, true), before: applied(expired(bootstrap("fedcba", canary, false)))},
-		})
+		"token, absent":         {effect: bootstrap("abcdef", canary, false)},
+		"token, there":          {effect: bootstrap("abcdef", canary, false), before: applied(bootstrap("abcdef", canary, false)), so: true},
+		"token, another secret": {effect: bootstrap("abcdef", canary, false), before: applied(bootstrap("abcdef", "other-"+canary, false))},
+		"token, expired":        {effect: bootstrap("abcdef", canary, false), before: applied(expired(bootstrap("abcdef", canary, false)))},
+		"token, any":            {effect: bootstrap("abcdef", canary, true), before: applied(bootstrap("fedcba", canary, false)), so: true},
+		"token, any, expired":   {effect: bootstrap("abcdef", canary, true), before: applied(expired(bootstrap("fedcba", canary, false)))},
+	})
 }
 
 // all is the rows of several tables.
