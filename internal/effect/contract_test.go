@@ -92,6 +92,7 @@ func highAvailabilityRows(t *testing.T) map[string]row {
 	return all(
 		sharedRows(t),
 		joinRows(),
+		keepRows(),
 	)
 }
 

@@ -191,6 +191,7 @@ type Input struct {
 	Certs   Certs
 	Shared  Shared
 	Reset   Reset
+	Etcd    Etcd
 }
 
 // HostFacts are the facts of the node that the list is for.
@@ -233,4 +234,15 @@ type Reset struct {
 	// KeepEtcdData leaves the data of a member that was not removed from its
 	// cluster, since the phase that does it is not part of the run.
 	KeepEtcdData bool
+}
+
+// Etcd is what a command that keeps an etcd was asked for and found.
+type Etcd struct {
+	Seen   []etcd.Seen
+	Member etcd.Member // that it is about
+	// Defragment are the members to defragment, and Spare how much of a file may
+	// be without use.
+	Defragment []etcd.Member
+	Spare      int64
+	Alarms     []etcd.Alarm // to be disarmed
 }
