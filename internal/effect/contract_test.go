@@ -102,6 +102,7 @@ func rows(t *testing.T) map[string]row {
 	absent := effect.Absent{Host: "n1", Path: path}
 	symlink := effect.Symlink{Host: "n1", Path: path, Target: "real"}
 	kubelet := effect.Unit{Host: "n1", Name: "kubelet.service", Inputs: []string{path, conf + "/none"}}
+	const dropIn = "/etc/systemd/system/kubelet.service.d/20.conf"
 	owned := file(0o600)
 	owned.Attr.UID, owned.Attr.GID = 7, 8
 	shown := file(0o644)
@@ -154,6 +155,8 @@ func rows(t *testing.T) map[string]row {
 		"unit, only active":                {effect: kubelet, before: unit(false, true)},
 		"unit, there":                      {effect: kubelet, before: unit(true, true), so: true},
 		"unit, input changed":              {effect: kubelet, before: both(unit(true, true), put("changed", 0o644))},
+		"unit, drop-in not read": {effect: effect.Unit{Host: "n1", Name: "kubelet.service", Inputs: []string{dropIn}},
+			before: both(func(_ *testing.T, w *world) { w.Machine.Put(dropIn, "[Service]\n", 0o644) }, unit(true, true))},
 		"unit, only active, input changed": {effect: kubelet, before: both(unit(false, true), put("changed", 0o644))},
 
 		"object, absent":        {effect: object(t, configMap("a: one"))},
