@@ -12,6 +12,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/config"
+	"github.com/clusteradm/clusteradm/internal/event"
 	"github.com/clusteradm/clusteradm/internal/kube/client"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/world"
@@ -32,6 +33,11 @@ func prepare(ctx context.Context, s *session.Session, l *config.Loaded, list []p
 	var files []string
 	for _, spec := range pki.Tree(l.Cluster, l.Node) {
 		files = append(files, spec.KeyPath(), spec.CertPath(), spec.PublicPath())
+	}
+	if l.Cluster.Etcd.External != nil { // whose client's files control planes share
+		files = append(files, pki.SharedFiles(l.Cluster)...)
+		slices.Sort(files)
+		files = slices.Compact(files)
 	}
 	names := phasecmd.Names(list, skip)
 	look := func() (cluster.HostFacts, error) {
@@ -113,6 +119,25 @@ func (p *prepared) ensure() error {
 	}
 	in.PKI = bundle
 	return nil
+}
+
+// share encrypts what further control planes need, if that was asked for.
+func (p *prepared) share(s *session.Session, asked, whole bool) (bool, error) {
+	in := &p.input
+	switch {
+	case !p.has("upload-certs"):
+		return false, nil
+	case !asked:
+		if !whole {
+			s.Caution(event.Event{Message: "nothing is shared without --upload-certs", Hint: "clusteradm init phase upload-certs --upload-certs"})
+		}
+		return false, nil
+	case whole && in.Cluster.ControlPlaneEndpoint == "":
+		s.Caution(event.Event{Message: "certificates are shared, but further control planes can join only a cluster that has a controlPlaneEndpoint"})
+	}
+	shared, err := s.Share(in.PKI, in.Cluster.CertificateKey)
+	in.Shared = shared
+	return err == nil, err
 }
 
 // serviceAccountStays refuses to make new service account keys for a control
