@@ -6,4 +6,6 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 )
 
-func replace(*session.Session) *cobra.Command { return &cobra.Command{Use: "replace NAME", Short: "x", Example: "x", RunE: func(*cobra.Command, []string) error { return nil }} }
+func replace(*session.Session) *cobra.Command {
+	return &cobra.Command{Use: "replace NAME", Short: "x", Example: "x", RunE: func(*cobra.Command, []string) error { return nil }}
+}

@@ -73,7 +73,9 @@ type LostError struct{ Tally etcd.Tally }
 func (e *LostError) Error() string { return "etcd cannot write: " + e.Tally.String() }
 
 // Hint is what brings it back.
-func (e *LostError) Hint() string { return "start the members that do not answer; docs/etcd.md says how" }
+func (e *LostError) Hint() string {
+	return "start the members that do not answer; docs/etcd.md says how"
+}
 
 func status(s *session.Session) *cobra.Command {
 	return &cobra.Command{
@@ -190,4 +192,3 @@ answers knew last.`,
 		},
 	}
 }
-
