@@ -262,4 +262,22 @@ type Etcd struct {
 	Defragment []etcd.Member
 	Spare      int64
 	Alarms     []etcd.Alarm // to be disarmed
+	Replace    *Replacing
+}
+
+// Replacing is the rebuilding of the member that is here.
+type Replacing struct {
+	cluster.Replacement
+	PeerURL string
+	DataDir string
+	// Old reports that what there was of the member may still be in its place;
+	// Kept is the manifest of the new one, once it has data of its own.
+	Old  bool
+	Kept []byte
+	// APIServer is where that of this machine is asked; empty if it has none.
+	APIServer string
+	// Turn is that other machines may join meanwhile, and Now the clock that
+	// turns are taken by.
+	Turn bool
+	Now  func() time.Time
 }
