@@ -87,6 +87,15 @@ func both(a, b func(*testing.T, *world)) func(*testing.T, *world) {
 	return func(t *testing.T, w *world) { a(t, w); b(t, w) }
 }
 
+// highAvailabilityRows are those of further control planes and of etcd.
+func highAvailabilityRows(t *testing.T) map[string]row {
+	return all(
+		sharedRows(t),
+		joinRows(),
+		keepRows(),
+	)
+}
+
 func rows(t *testing.T) map[string]row {
 	dir := effect.Dir{Host: "n1", Path: path, Attr: host.Attr{Mode: 0o700}}
 	deep := effect.Dir{Host: "n1", Path: path + "/a/b", Attr: host.Attr{Mode: 0o750, UID: 7, GID: 8}}
@@ -100,7 +109,7 @@ func rows(t *testing.T) map[string]row {
 	shown.Content, shown.Shown = secret.NewBytes([]byte("a: 1\nb: 2\n")), true
 	empty := file(0o644)
 	empty.Content = secret.NewBytes(nil)
-	return all(staticPodRows(), resetRows(), kernelRows(), map[string]row{
+	return all(staticPodRows(), resetRows(), kernelRows(), highAvailabilityRows(t), map[string]row{
 		"await": {effect: effect.Await{What: "something"}, so: true},
 
 		"file, absent":           {effect: file(0o600)},
@@ -346,6 +355,7 @@ func TestKeysTellThingsApart(t *testing.T) {
 		{effect.NodeState{Name: "a"}, effect.NodeState{Name: "b"}},
 		{effect.Token{ID: "a"}, effect.Token{ID: "b"}},
 		{effect.Image{Ref: "a"}, effect.Image{Ref: "b"}},
+		{effect.Turn{Holder: "a"}, effect.Turn{Holder: "a", Released: true}},
 	}
 	for _, p := range pairs {
 		if p[0].Key() == p[1].Key() {
