@@ -16,7 +16,7 @@ func Init(c *cluster.Cluster, n cluster.Node) []Check {
 		checks = append(checks, fileAvailable(cluster.ManifestsDir+"/"+name+".yaml"))
 	}
 	if c.Etcd.External != nil {
-		return append(checks, externalEtcdVersion(), externalEtcdFiles())
+		return append(checks, externalEtcdVersion(), externalEtcdFiles(), externalEtcdServers())
 	}
 	return append(checks, port(2379, "etcd"), port(2380, "etcd"), emptyDir(c.Etcd.DataDir), fsyncLatency())
 }
