@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/clusteradm/clusteradm/internal/cli/controlplane"
 	"github.com/clusteradm/clusteradm/internal/cli/phasecmd"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cluster"
@@ -105,7 +106,7 @@ func (p *prepared) ensure() error {
 	if err := p.serviceAccountStays(); err != nil {
 		return err
 	}
-	p.dropUnusableKubelet(kubeconfigs)
+	controlplane.DropUnusableKubelet(in, kubeconfigs)
 	bundle, err := pki.Ensure(p.found, specs, kubeconfigs, in.Facts.Now)
 	if err != nil {
 		return err
@@ -125,21 +126,6 @@ func (p *prepared) serviceAccountStays() error {
 	path := p.input.Cluster.PKI("sa.key")
 	return &pki.CheckError{Path: path, Problem: pki.Missing, Reason: "it signed the service account tokens of the running cluster",
 		Hint: "restore " + path + " and sa.pub from a backup"}
-}
-
-// dropUnusableKubelet has the kubelet's credentials made anew from the local CA
-// when its kubelet.conf refers to a certificate that is missing, expired or of
-// another node or cluster: the kubelet could not start with it, nor renew it.
-func (p *prepared) dropUnusableKubelet(kubeconfigs []pki.KubeconfigSpec) {
-	conf, err := pki.DecodeKubeconfig(p.found.Kubeconfigs[cluster.KubeletConf])
-	if err != nil || len(conf.Cert) > 0 {
-		return // absent, or embedded and checked by pki.Ensure
-	}
-	for _, k := range kubeconfigs {
-		if k.Path == cluster.KubeletConf && pki.UsableClient(k, p.input.HostFacts().PKI[cluster.KubeletClientPEM], p.found.Pairs["ca"].Cert, p.input.Facts.Now) != nil && !p.found.External("ca") {
-			delete(p.found.Kubeconfigs, cluster.KubeletConf)
-		}
-	}
 }
 
 // client talks to this node's own API server as the administrator whose
