@@ -13,7 +13,7 @@ func Init(c *cluster.Cluster, n cluster.Node) []Check {
 	checks = append(checks, common(c, n)...)
 	checks = append(checks, controlPlane(c, n)...)
 	if c.Etcd.External != nil {
-		checks = append(checks, externalEtcdVersion(), externalEtcdFiles())
+		checks = append(checks, externalEtcdVersion(), externalEtcdFiles(), externalEtcdServers())
 	}
 	return checks
 }
