@@ -58,7 +58,7 @@ func prepare(ctx context.Context, s *session.Session, l *config.Loaded, list []p
 	return &prepared{
 		input: plan.Input{Cluster: l.Cluster, Node: l.Node, Facts: session.HostFacts(s.Now(), l.Node.Host, f), PKI: found},
 		found: found,
-		ours:  ours(f, l.Node, found),
+		ours:  ours(f, l.Cluster, l.Node, found),
 		names: names,
 	}, nil
 }
@@ -72,7 +72,7 @@ func needsPrograms(phase string) bool {
 
 // ours reports that the machine is this node of this cluster: its kubelet.conf
 // trusts our CA and has our node's name and address.
-func ours(f cluster.HostFacts, n cluster.Node, b *pki.Bundle) bool {
+func ours(f cluster.HostFacts, c *cluster.Cluster, n cluster.Node, b *pki.Bundle) bool {
 	data := f.PKI[cluster.KubeletConf]
 	if data.Empty() {
 		return false
@@ -86,7 +86,7 @@ func ours(f cluster.HostFacts, n cluster.Node, b *pki.Bundle) bool {
 		return false
 	}
 	mine, err := pki.Pin(b.Pairs["ca"].Cert)
-	return err == nil && theirs == mine && conf.Server == n.LocalEndpoint() && conf.User == "system:node:"+n.Name
+	return err == nil && theirs == mine && conf.Server == c.KubeletEndpoint(n) && conf.User == "system:node:"+n.Name
 }
 
 // has reports whether a phase is to be carried out.
