@@ -99,7 +99,7 @@ func rows(t *testing.T) map[string]row {
 	shown.Content, shown.Shown = secret.NewBytes([]byte("a: 1\nb: 2\n")), true
 	empty := file(0o644)
 	empty.Content = secret.NewBytes(nil)
-	return all(staticPodRows(), resetRows(), kernelRows(), map[string]row{
+	return all(staticPodRows(), resetRows(), kernelRows(), fieldsRows(t), map[string]row{
 		"await": {effect: effect.Await{What: "something"}, so: true},
 
 		"file, absent":           {effect: file(0o600)},
