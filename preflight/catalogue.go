@@ -41,7 +41,7 @@ func Catalogue() []Doc {
 		{"BridgeNetfilter", w, both, true, "br_netfilter is neither loaded nor built in"},
 		{"Module-overlay", w, both, true, "the kernel has no overlay filesystem"},
 		{"Port-*", e, both, false, "a port of the control plane, the kubelet or etcd is taken, and by which process"},
-		{"FileAvailable-*", e, both, false, "a static pod manifest, kubelet.conf, bootstrap-kubelet.conf or, to join, ca.crt of another node or cluster; the manifest of an API server on a machine that is to be a worker"},
+		{"FileAvailable-*", e, both, false, "a static pod manifest, kubelet.conf, bootstrap-kubelet.conf or, to join, ca.crt of another node or cluster; the manifest of an API server on a machine that is to be a worker; the drop-in of an etcd machine's kubelet on one that is to be a node, and what a node has on one that is to be an etcd machine"},
 		{"DirAvailable-*", e, local, false, "etcd's data directory is not empty"},
 		{"ExternalEtcdVersion", e, external, false, "a member does not answer, or is older than 3.5.24"},
 		{"ExternalEtcdClientCertificates", e, external, false, "the CA, certificate or key for the external etcd is not there"},

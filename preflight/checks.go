@@ -33,7 +33,7 @@ func Join(c *cluster.Cluster, n cluster.Node, caPath string) []Check {
 
 // common is what every node needs.
 func common(c *cluster.Cluster, n cluster.Node) []Check {
-	checks := []Check{criCheck(), runtimeVersion(), cgroupDriver(), swap(), systemVerification(), hostname(), kubelet(), kubeletService(), port(10250, "kubelet"),
+	checks := []Check{noEtcdMachine(), criCheck(), runtimeVersion(), cgroupDriver(), swap(), systemVerification(), hostname(), kubelet(), kubeletService(), port(10250, "kubelet"),
 		firewalld(), productUUID(), machineID(), macAddress(), clock(), timeSync(), diskSpace(), leftovers()}
 	for _, m := range cluster.KernelModules() {
 		checks = append(checks, module(m.Name))

@@ -216,7 +216,7 @@ func TestEveryCheckIsInTheCatalogue(t *testing.T) {
 	ext := good()
 	ext.Cluster.Etcd.External = &cluster.ExternalEtcd{}
 	made := map[string]bool{"ImagePull": true} // by the command itself, which pulls
-	for _, checks := range [][]preflight.Check{initChecks(s), joinChecks(s), initChecks(ext), preflight.Reset([]string{"remove-etcd-member", "cleanup-node"})} {
+	for _, checks := range [][]preflight.Check{initChecks(s), joinChecks(s), initChecks(ext), preflight.EtcdMachine(s.Cluster, true), preflight.Reset([]string{"remove-etcd-member", "cleanup-node"})} {
 		for _, c := range checks {
 			found := 0
 			for _, d := range preflight.Catalogue() {

@@ -62,7 +62,10 @@ type Effect interface {
 	Observe(ctx context.Context, v View) (Observed, error)
 	// Diff is pure. The zero Change means that it is already so.
 	Diff(o Observed) Change
-	// Apply makes it so, given what was observed.
+	// Apply makes it so, given what was observed. An error that wraps ErrNotYet
+	// says that somebody else was faster and that nothing was changed: the engine
+	// waits for the step's Needs again, looks again and applies again, for as long
+	// as the Needs may take. A step without Needs fails.
 	Apply(ctx context.Context, w World, o Observed) error
 }
 
@@ -118,7 +121,8 @@ type Change struct {
 // Empty reports that nothing is to be done.
 func (c Change) Empty() bool { return c.Verb == None }
 
-// ErrNotYet, wrapped, tells a Condition's poller to go on.
+// ErrNotYet, wrapped, tells a Condition's poller to go on, and the engine that
+// an Apply lost a race.
 var ErrNotYet = errors.New("not yet")
 
 // Condition is something that must hold before or after a step.
@@ -185,7 +189,9 @@ type Input struct {
 	PKI     *pki.Bundle
 	Join    Join
 	Certs   Certs
+	Shared  Shared
 	Reset   Reset
+	Etcd    Etcd
 }
 
 // HostFacts are the facts of the node that the list is for.
@@ -211,6 +217,14 @@ type Certs struct {
 	Broken bool
 }
 
+// Shared is what the command encrypted for further control planes, and made up
+// for it; empty when nothing is to be shared.
+type Shared struct {
+	Key    secret.String
+	Sealed map[string][]byte // the entries of the Secret kubeadm-certs
+	Owner  cluster.Token     // with which they expire
+}
+
 // Reset is what a reset was asked for and found.
 type Reset struct {
 	CertificatesDir string
@@ -220,4 +234,15 @@ type Reset struct {
 	// KeepEtcdData leaves the data of a member that was not removed from its
 	// cluster, since the phase that does it is not part of the run.
 	KeepEtcdData bool
+}
+
+// Etcd is what a command that keeps an etcd was asked for and found.
+type Etcd struct {
+	Seen   []etcd.Seen
+	Member etcd.Member // that it is about
+	// Defragment are the members to defragment, and Spare how much of a file may
+	// be without use.
+	Defragment []etcd.Member
+	Spare      int64
+	Alarms     []etcd.Alarm // to be disarmed
 }
