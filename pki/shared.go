@@ -53,13 +53,17 @@ func CertificateKey(rand io.Reader) (secret.String, error) {
 }
 
 // Seal encrypts what all control planes have in common into the entries of the
-// Secret kubeadm-certs, each as AES-256-GCM's nonce and ciphertext. What is not
-// there, such as the key of an external CA, is an empty entry: kubeadm takes
-// one that is not there at all for a mistake.
+// Secret kubeadm-certs, each as AES-256-GCM's nonce and ciphertext. The key of
+// an external CA is an empty entry: kubeadm takes one that is not there at all
+// for a mistake. Anything else that is missing is a *CheckError, for the node
+// that joins would make its own.
 func Seal(b *Bundle, key secret.String, rand io.Reader) (map[string][]byte, error) {
 	box, err := boxOf(key)
 	if err != nil {
 		return nil, err
+	}
+	if err := b.shareable(); err != nil {
+		return nil, fmt.Errorf("share certificates: %w", err)
 	}
 	content := b.shared()
 	sealed := make(map[string][]byte, len(content))
@@ -178,6 +182,19 @@ func (b *Bundle) shared() map[string]secret.Bytes {
 		content[entryEtcdCA], content[entryEtcdKey] = secret.NewBytes(etcd.Cert), etcd.Key
 	}
 	return content
+}
+
+// shareable says what is missing of what every control plane has. The files of
+// an external etcd are not ours to miss.
+func (b *Bundle) shareable() error {
+	content, paths := b.shared(), sharedPaths(&cluster.Cluster{CertificatesDir: b.Dir})
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(content)) {
+		if path := paths[name]; path != "" && content[name].Empty() && !strings.HasSuffix(name, "ca.key") {
+			errs = append(errs, &CheckError{path, Missing, "all control planes have it, and it is not here", hintRestore})
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // sharedPaths is where each entry belongs.

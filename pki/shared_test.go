@@ -41,8 +41,10 @@ func TestOpenWhatOthersEncrypted(t *testing.T) {
 			t.Errorf("%s: %q, %v", sealed, got["x"].Reveal(), err)
 		}
 	}
-	b := &pki.Bundle{Pairs: map[string]pki.Pair{"ca": {Cert: []byte("a certificate\n")}}}
-	got, err := pki.Seal(b, sharedKey, bytes.NewReader([]byte("defghijklmno"))) // 64 65 … 6f
+	cert := pki.Pair{Cert: []byte("a certificate\n")}
+	b := &pki.Bundle{Pairs: map[string]pki.Pair{"ca": cert, "front-proxy-ca": cert, "etcd/ca": cert},
+		ServiceAccount: pki.KeyPair{Private: secret.NewBytes([]byte("key")), Public: []byte("public")}}
+	got, err := pki.Seal(b, sharedKey, strings.NewReader(strings.Repeat("defghijklmno", 5))) // 64 65 … 6f
 	if err != nil || hex.EncodeToString(got["ca.crt"]) != "6465666768696a6b6c6d6e6f293bbd030b9d3ff857013e9cbf6fb08d6b7a017151718b8d6332cfe7aa97" {
 		t.Errorf("sealed: %x, %v", got["ca.crt"], err)
 	}
@@ -140,11 +142,31 @@ func TestUnsealTellsWhatIsWrong(t *testing.T) {
 			t.Errorf("%s: the error shows the key", name)
 		}
 	}
-	if _, err := pki.Seal(&pki.Bundle{}, secret.NewString("x"), nonces()); err == nil {
+	if _, err := pki.Seal(ensure(t, newCluster(), newNode(), nil), secret.NewString("x"), nonces()); err == nil {
 		t.Error("sealed under no key")
 	}
 	if _, err := pki.Seal(ensure(t, newCluster(), newNode(), nil), sharedKey, bytes.NewReader(nil)); err == nil {
 		t.Error("sealed without randomness")
+	}
+}
+
+// A node that is not given a service account key would make its own, with which
+// no token of the cluster is valid.
+func TestSealMissesWhatAllHave(t *testing.T) {
+	for name, more := range map[string]int{"ca.crt": 0, "sa.key": 0, "sa.pub": 0, "front-proxy-ca.crt": 0, "etcd/ca.crt": 0, "ca.crt sa.key": 1} {
+		files := contents(ensure(t, newCluster(), newNode(), nil))
+		for base := range strings.FieldsSeq(name) {
+			delete(files, dir+base)
+		}
+		b, err := pki.Read(files, newCluster())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = pki.Seal(b, sharedKey, nonces())
+		var missing *pki.CheckError
+		if !errors.As(err, &missing) || missing.Problem != pki.Missing || !strings.HasPrefix(name, strings.TrimPrefix(missing.Path, dir)) || strings.Count(err.Error(), "\n") != more {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -13,7 +13,7 @@ func Init(c *cluster.Cluster, n cluster.Node) []Check {
 	checks = append(checks, common(c, n)...)
 	checks = append(checks, controlPlane(c, n)...)
 	if c.Etcd.External != nil {
-		checks = append(checks, externalEtcdVersion(), externalEtcdFiles())
+		checks = append(checks, externalEtcdVersion(), externalEtcdFiles(), externalEtcdServers())
 	}
 	return checks
 }
@@ -43,7 +43,7 @@ func controlPlane(c *cluster.Cluster, n cluster.Node) []Check {
 
 // common is what every node needs.
 func common(c *cluster.Cluster, n cluster.Node) []Check {
-	checks := []Check{criCheck(), runtimeVersion(), cgroupDriver(), swap(), systemVerification(), hostname(), kubelet(), kubeletService(), port(10250, "kubelet"),
+	checks := []Check{noEtcdMachine(), criCheck(), runtimeVersion(), cgroupDriver(), swap(), systemVerification(), hostname(), kubelet(), kubeletService(), port(10250, "kubelet"),
 		firewalld(), productUUID(), machineID(), macAddress(), clock(), timeSync(), diskSpace(), leftovers()}
 	for _, m := range cluster.KernelModules() {
 		checks = append(checks, module(m.Name))

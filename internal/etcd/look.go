@@ -23,9 +23,6 @@ var errNoLeader = errors.New("it knows no leader")
 // Healthy reports that the member serves.
 func (s Seen) Healthy() bool { return s.Err == nil }
 
-// Leads reports that the member is the leader, as it says itself.
-func (s Seen) Leads() bool { return s.Healthy() && s.Status.Leader == s.ID }
-
 // Shown is the member's name, or what there is of one that has not started.
 func (m Member) Shown() string { return cmp.Or(m.Name, strings.Join(m.PeerURLs, ",")) }
 
@@ -80,4 +77,16 @@ func Successor(seen []Seen, not uint64) (Seen, bool) {
 		}
 	}
 	return best, best.ID != 0
+}
+
+// Leader is who leads, as the members say: one that has heard of a later term
+// knows better.
+func Leader(seen []Seen) (id uint64, ok bool) {
+	var term uint64
+	for _, s := range seen {
+		if s.Healthy() && (!ok || s.Status.Term > term) {
+			id, term, ok = s.Status.Leader, s.Status.Term, true
+		}
+	}
+	return id, ok
 }
