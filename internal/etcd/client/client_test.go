@@ -288,6 +288,10 @@ func TestRefusalIsTold(t *testing.T) {
 		if err == nil || errors.Is(err, etcd.ErrUnavailable) || !strings.Contains(err.Error(), status.Convert(refusal).Message()) {
 			t.Errorf("refused with %v, told %v", refusal, err)
 		}
+		_, err = c.AddLearner(t.Context(), []string{"https://192.0.2.9:2380"})
+		if unsettled := strings.HasSuffix(refusal.Error(), "unhealthy cluster"); err == nil || errors.Is(err, etcd.ErrUnsettled) != unsettled {
+			t.Errorf("refused to add with %v, told %v", refusal, err)
+		}
 	}
 }
 
