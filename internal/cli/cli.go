@@ -12,12 +12,9 @@ import (
 
 	"github.com/clusteradm/clusteradm/internal/cli/certscmd"
 	"github.com/clusteradm/clusteradm/internal/cli/configcmd"
-<<<<<<< HEAD
+	"github.com/clusteradm/clusteradm/internal/cli/doctorcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/endpointcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/etcdrolecmd"
-=======
-	"github.com/clusteradm/clusteradm/internal/cli/doctorcmd"
->>>>>>> w/doctor
 	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cli/initcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/joincmd"
@@ -85,11 +82,7 @@ goes on where it was.`,
 	session.Group(root)
 	root.AddCommand(
 		initcmd.New(s), joincmd.New(s), preflightcmd.New(s), certscmd.New(s), configcmd.New(s), kubeconfigcmd.New(s),
-<<<<<<< HEAD
-		tokencmd.New(s), etcd(s), endpointcmd.New(s), resetcmd.New(s), rollbackcmd.New(s), version(s), preflightcmd.Topic(),
-=======
-		doctorcmd.New(s), tokencmd.New(s), resetcmd.New(s), rollbackcmd.New(s), version(s), preflightcmd.Topic(),
->>>>>>> w/doctor
+		doctorcmd.New(s), tokencmd.New(s), etcd(s), endpointcmd.New(s), resetcmd.New(s), rollbackcmd.New(s), version(s), preflightcmd.Topic(),
 	)
 	root.AddCommand(topics()...)
 	furnish(root)
