@@ -15,6 +15,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/discovery"
 	"github.com/clusteradm/clusteradm/internal/kube"
 	"github.com/clusteradm/clusteradm/internal/kube/client"
+	"github.com/clusteradm/clusteradm/internal/lease"
 	"github.com/clusteradm/clusteradm/internal/token"
 	"github.com/clusteradm/clusteradm/phases"
 )
@@ -162,15 +163,12 @@ func (l *looker) lookAsAdmin(ctx context.Context) {
 	admin := diagnosis.Admin{Asked: true}
 	var turn diagnosis.Lease
 	var g errgroup.Group
-	g.Go(func() error { admin.Manager = lease(ctx, c, "kube-controller-manager"); return nil })
-	g.Go(func() error { turn = lease(ctx, c, etcdTurn); return nil })
+	g.Go(func() error { admin.Manager = leaseOf(ctx, c, "kube-controller-manager"); return nil })
+	g.Go(func() error { turn = leaseOf(ctx, c, lease.EtcdJoin.Name); return nil })
 	g.Go(func() (err error) { admin.Token, err = l.tokenOf(ctx, c); return err })
 	admin.Fault = fault(g.Wait())
 	l.set(func(j *diagnosis.Join) { j.Admin, j.Etcd.Turn = admin, turn })
 }
-
-// etcdTurn is the Lease by which joins to etcd take turns.
-const etcdTurn = "clusteradm-etcd-join"
 
 // tokenOf looks at the Secret of the token that was given.
 func (l *looker) tokenOf(ctx context.Context, r kube.Reader) (diagnosis.AdminToken, error) {
@@ -194,7 +192,7 @@ func (l *looker) tokenOf(ctx context.Context, r kube.Reader) (diagnosis.AdminTok
 		OtherHalfDiffers: wellFormed && t.Secret.Reveal() != half.Reveal()}, nil
 }
 
-func lease(ctx context.Context, r kube.Reader, name string) diagnosis.Lease {
+func leaseOf(ctx context.Context, r kube.Reader, name string) diagnosis.Lease {
 	found, err := r.Get(ctx, kube.Ref{GroupVersionKind: schema.GroupVersionKind{Group: "coordination.k8s.io", Version: "v1", Kind: "Lease"}, Namespace: "kube-system", Name: name})
 	if err != nil {
 		return diagnosis.Lease{Seen: apierrors.IsNotFound(err)}
