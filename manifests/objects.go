@@ -79,6 +79,19 @@ func TokenSecret(t cluster.Token, now time.Time) *unstructured.Unstructured {
 	return &unstructured.Unstructured{Object: s}
 }
 
+// SharedCerts is the Secret from which joining control planes take what all
+// have in common. Its entries are encrypted (pki.Seal); who may read it is
+// UploadCertsRBAC.
+func SharedCerts(sealed map[string][]byte) *unstructured.Unstructured {
+	data := map[string]any{}
+	for name, content := range sealed {
+		data[name] = base64.StdEncoding.EncodeToString(content)
+	}
+	s := object("v1", "Secret", system, "kubeadm-certs")
+	s["data"] = data
+	return &unstructured.Unstructured{Object: s}
+}
+
 func configMap(namespace, name, key string, value []byte) map[string]any {
 	cm := object("v1", "ConfigMap", namespace, name)
 	cm["data"] = map[string]any{key: string(value)}

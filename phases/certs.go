@@ -27,12 +27,12 @@ func certs() plan.Phase {
 	// The names do not depend on the cluster: with an external etcd the phases
 	// of its certificates are there and have nothing to do.
 	for _, spec := range pki.Tree(&cluster.Cluster{}, cluster.Node{}) {
-		phase.Sub = append(phase.Sub, certificate(spec.Name))
+		phase.Sub = append(phase.Sub, certificate("init", spec.Name))
 	}
 	return phase
 }
 
-func certificate(name string) plan.Phase {
+func certificate(list, name string) plan.Phase {
 	short := "Make the " + name + " certificate and key"
 	if name == "sa" {
 		short = "Make the key pair that signs and checks service account tokens"
@@ -40,7 +40,7 @@ func certificate(name string) plan.Phase {
 	return plan.Phase{
 		Name:    name,
 		Short:   short,
-		Example: "clusteradm init phase certs " + name,
+		Example: "clusteradm " + list + " phase certs " + name,
 		Plan: func(in plan.Input) ([]plan.Group, error) {
 			for _, spec := range pki.Tree(in.Cluster, in.Node) {
 				if spec.Name == name {
@@ -59,15 +59,19 @@ func pkiSteps(in plan.Input, paths ...string) []plan.Step {
 	for _, f := range pki.Files(in.PKI) {
 		for _, p := range paths {
 			if f.Path == p {
-				step := secretFile(in, stepName(in, p), p, f.Content, fs.FileMode(f.Mode))
-				if strings.HasPrefix(p, in.Cluster.CertificatesDir+"/") {
-					step = kept(step)
-				}
-				steps = append(steps, step)
+				steps = append(steps, pkiStep(in, f))
 			}
 		}
 	}
 	return steps
+}
+
+func pkiStep(in plan.Input, f pki.NamedFile) plan.Step {
+	step := secretFile(in, stepName(in, f.Path), f.Path, f.Content, fs.FileMode(f.Mode))
+	if strings.HasPrefix(f.Path, in.Cluster.CertificatesDir+"/") {
+		return kept(step)
+	}
+	return step
 }
 
 // kept makes a file step one that never replaces what is there.

@@ -38,7 +38,7 @@ func Endpoint() []plan.Phase {
 				return nil, nil
 			}
 			return serial(plan.Step{Name: "endpoint", Host: in.Node.Host, Effect: effect.Await{What: "endpoint"},
-				Until: []plan.Condition{covered(in), answers(in)}}), nil
+				Until: []plan.Condition{covered(in), endpointAnswers(in)}}), nil
 		},
 	}, {
 		Name: "kubeconfig", Short: "Have this machine's kubeconfigs name it", Example: endpointExample,
@@ -124,8 +124,8 @@ func covered(in plan.Input) plan.Condition {
 	}
 }
 
-// answers holds when one of the cluster's API servers answers at the endpoint.
-func answers(in plan.Input) plan.Condition {
+// endpointAnswers holds when one of the cluster's API servers answers at the endpoint.
+func endpointAnswers(in plan.Input) plan.Condition {
 	return plan.Condition{
 		Name: "an API server to answer at " + in.Endpoint.Address, Within: coveredWithin, Hint: "clusteradm endpoint show",
 		Check: func(ctx context.Context, v plan.View) error { return goodFor(ctx, v, in, in.Endpoint.Address) },

@@ -46,14 +46,18 @@ func PullImages(in plan.Input) ([]plan.Group, error) {
 	if err != nil {
 		return nil, err
 	}
+	return []plan.Group{pull(in, images.Pull(in.Cluster))}, nil
+}
+
+func pull(in plan.Input, refs []string) plan.Group {
 	group := plan.Group{Mode: plan.Parallel, TryAll: true}
 	if !in.Node.ImagePullParallel {
 		group.Mode = plan.Serial
 	}
-	for _, ref := range images.Pull(in.Cluster) {
+	for _, ref := range refs {
 		name, _, _ := strings.Cut(path.Base(ref), ":")
 		group.Steps = append(group.Steps, plan.Step{Name: "image-" + name, Host: in.Node.Host, NoUndo: imageStays,
 			Effect: effect.Image{Host: in.Node.Host, Ref: ref}})
 	}
-	return []plan.Group{group}, nil
+	return group
 }

@@ -37,8 +37,8 @@ func TestPreflightPullsWhatTheNodeNeeds(t *testing.T) {
 			facts := cluster.HostFacts{Runtime: cluster.RuntimeFacts{Answers: true}}
 			c.change(loaded.Cluster, &loaded.Node, &facts.Runtime)
 			in := plan.Input{Cluster: loaded.Cluster, Node: loaded.Node, Facts: cluster.Facts{Hosts: map[string]cluster.HostFacts{loaded.Node.Host: facts}}}
-			for _, list := range phases.Lists() {
-				if list()[0].Name != "preflight" {
+			for name, list := range phases.Lists() {
+				if list()[0].Name != "preflight" || strings.HasPrefix(name, "etcd") {
 					continue
 				}
 				p, err := plan.Build("preflight", list()[:1], in, nil)

@@ -13,7 +13,7 @@ func Init() []plan.Phase {
 		kubeletStart(),
 		waitControlPlane(),
 		uploadConfig(),
-		nothing("upload-certs", "Upload the shared certificates (nothing to do for a single control plane)"),
+		UploadCerts(),
 		markControlPlane(),
 		bootstrapToken(),
 		kubeletFinalize(),

@@ -43,14 +43,19 @@ func kubeletFiles(in plan.Input) ([]plan.Step, error) {
 
 // kubeletConfig is the kubelet's configuration on this node, patches and all.
 func kubeletConfig(in plan.Input) ([]byte, error) {
+	shared, err := sharedKubelet(in)
+	if err != nil {
+		return nil, err
+	}
+	return manifests.KubeletConfig(shared, in.Node)
+}
+
+func sharedKubelet(in plan.Input) ([]byte, error) {
 	shared, err := manifests.SharedKubeletConfig(in.Cluster, options(in))
 	if err != nil {
 		return nil, err
 	}
-	if shared, err = patchedKubelet(in.Node, shared); err != nil {
-		return nil, err
-	}
-	return manifests.KubeletConfig(shared, in.Node)
+	return patchedKubelet(in.Node, shared)
 }
 
 // startKubelet starts the kubelet after everything that it reads is there:

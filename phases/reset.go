@@ -57,7 +57,13 @@ where things are is removed last, so that an interrupted reset goes on.`,
 		Example: "clusteradm reset phase cleanup-node",
 		Plan: func(in plan.Input) ([]plan.Group, error) {
 			h := in.Node.Host
-			steps := []plan.Step{gone(in, "kubelet", effect.Stopped{Host: h, Name: "kubelet.service"})}
+			steps := []plan.Step{
+				gone(in, "kubelet", effect.Stopped{Host: h, Name: kubeletUnit}),
+				// Without its drop-in the kubelet of an etcd machine does not start
+				// by itself at the next boot.
+				gone(in, "etcd-drop-in", effect.NoDropIn{Host: h, Unit: kubeletUnit, Path: cluster.EtcdKubeletDropIn}),
+				gone(in, "empty-drop-in-dir", effect.Tree{Host: h, Path: cluster.KubeletDropInDir, Names: []string{}}),
+			}
 			e := in.Reset.Remains.Etcd
 			if in.Reset.KeepEtcdData {
 				e = nil

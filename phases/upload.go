@@ -37,6 +37,29 @@ func uploadConfig() plan.Phase {
 	}
 }
 
+// UploadCerts shares what control planes have in common with those that join.
+// What is encrypted, and under which key, is the command's to say: without the
+// flag --upload-certs it is nothing.
+func UploadCerts() plan.Phase {
+	return plan.Phase{
+		Name:  "upload-certs",
+		Short: "Share the certificates that further control planes need, encrypted",
+		Long: `Share the certificates and keys that all control planes have in common, with
+--upload-certs, in the Secret kubeadm-certs of kube-system. They are encrypted
+under the certificate key, which is printed and kept nowhere, and the cluster
+deletes them after two hours.`,
+		Example: "clusteradm init phase upload-certs --upload-certs",
+		Plan: func(in plan.Input) ([]plan.Group, error) {
+			if in.Shared.Key.Empty() {
+				return nil, nil
+			}
+			return together(append(objects(manifests.UploadCertsRBAC()), plan.Step{Name: "certificates", NoUndo: running,
+				Effect: effect.SharedCerts{Secret: manifests.SharedCerts(in.Shared.Sealed), Under: in.Shared.Key,
+					Owner: manifests.TokenSecret(in.Shared.Owner, in.Facts.Now), Now: in.Facts.Now}})), nil
+		},
+	}
+}
+
 // markControlPlane gives the Node its labels and taints. What the kubelet would
 // have put on a Node that it registers itself is put on this one too.
 func markControlPlane() plan.Phase {

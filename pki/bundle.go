@@ -15,6 +15,7 @@ type Bundle struct {
 	Dir            string          // the certificates directory
 	Pairs          map[string]Pair // by Spec.Base
 	ServiceAccount KeyPair
+	EtcdClient     *EtcdClient             // nil with an etcd of the cluster's own
 	Kubeconfigs    map[string]secret.Bytes // whole files by path
 }
 
@@ -33,7 +34,7 @@ func (b *Bundle) External(caBase string) bool {
 func (b *Bundle) clone() *Bundle {
 	c := &Bundle{Pairs: map[string]Pair{}, Kubeconfigs: map[string]secret.Bytes{}}
 	if b != nil {
-		c.Dir, c.ServiceAccount = b.Dir, b.ServiceAccount
+		c.Dir, c.ServiceAccount, c.EtcdClient = b.Dir, b.ServiceAccount, b.EtcdClient
 		maps.Copy(c.Pairs, b.Pairs)
 		maps.Copy(c.Kubeconfigs, b.Kubeconfigs)
 	}
@@ -79,6 +80,9 @@ func Read(files map[string]secret.Bytes, c *cluster.Cluster) (*Bundle, error) {
 		if len(p.Cert) > 0 || !p.Key.Empty() {
 			b.Pairs[s.Base] = p
 		}
+	}
+	if e := c.Etcd.External; e != nil { // whose files are not ours to check
+		b.EtcdClient = &EtcdClient{CA: files[e.CAFile].Reveal(), Cert: files[e.CertFile].Reveal(), Key: files[e.KeyFile]}
 	}
 	for _, p := range kubeconfigPaths() {
 		data := read(p, hintRestore, func(d secret.Bytes) error { _, err := DecodeKubeconfig(d); return err })

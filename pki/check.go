@@ -24,6 +24,7 @@ const (
 	SANs     Problem = "sans"
 	Usages   Problem = "usages"
 	Server   Problem = "server"
+	WrongKey Problem = "wrong-key" // of shared certificates
 )
 
 // CheckError says that a file is not what it has to be, and what to do.

@@ -2,6 +2,8 @@ package pki_test
 
 import (
 	"bytes"
+	"maps"
+	"slices"
 	"testing"
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
@@ -95,6 +97,46 @@ func FuzzServer(f *testing.F) {
 		}
 		if got, err := pki.ServerOf(back); err != nil || got != old {
 			t.Fatalf("%q, %v\n%s", got, err, back.Reveal())
+		}
+	})
+}
+
+// FuzzUnseal: any bytes in the place of an entry are told or borne, and only
+// what was encrypted under the key is ever given out.
+func FuzzUnseal(f *testing.F) {
+	// The same in each of the fuzzer's processes.
+	pair := func(name string) pki.Pair {
+		return pki.Pair{Cert: []byte(name + " certificate"), Key: secret.NewBytes([]byte(name + " key"))}
+	}
+	sealed, err := pki.Seal(&pki.Bundle{
+		Pairs:          map[string]pki.Pair{"ca": pair("ca"), "front-proxy-ca": pair("front-proxy"), "etcd/ca": pair("etcd")},
+		ServiceAccount: pki.KeyPair{Private: secret.NewBytes([]byte("private")), Public: []byte("public")},
+	}, sharedKey, nonces())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add("ca.key", sealed["ca.key"], sharedKey.Reveal())
+	f.Add("ca.key", sealed["ca.key"][:20], sharedKey.Reveal())
+	f.Add("ca.crt", []byte{}, sharedKey.Reveal())
+	f.Add("x", sealed["ca.key"], "abcd")
+	f.Fuzz(func(t *testing.T, name string, data []byte, key string) {
+		entries := maps.Clone(sealed)
+		entries[name] = data
+		files, err := pki.Unseal(entries, secret.NewString(key), newCluster())
+		if err != nil {
+			if len(files) > 0 {
+				t.Error("an error and files")
+			}
+			return
+		}
+		whole, err := pki.Unseal(sealed, sharedKey, newCluster())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for path, content := range files {
+			if !whole[path].Equal(content) && !slices.ContainsFunc(slices.Collect(maps.Values(whole)), content.Equal) {
+				t.Errorf("%s was never encrypted", path)
+			}
 		}
 	})
 }

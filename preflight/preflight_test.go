@@ -236,6 +236,7 @@ var kubeadms = map[string][]string{
 
 func TestNames(t *testing.T) {
 	ours := []string{"FileAvailable--etc-kubernetes-kubelet.conf", "FileAvailable--etc-kubernetes-manifests-kube-apiserver.yaml", "Firewalld",
+		"FileAvailable--etc-systemd-system-kubelet.service.d-20-etcd-service-manager.conf",
 		"FileContent--proc-sys-net-bridge-bridge-nf-call-iptables", "FileContent--proc-sys-net-bridge-bridge-nf-call-ip6tables"}
 	for _, d := range preflight.Catalogue() {
 		if d.Ours {

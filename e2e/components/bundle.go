@@ -77,7 +77,7 @@ func Build(ctx context.Context, cfg Config) (*Bundle, error) {
 	}
 	archives := map[string]string{}
 	for _, i := range images(cfg.Versions) {
-		if archives[i.Ref], err = b.archive(i, userspace, binaries); err != nil {
+		if archives[i.Ref], err = b.archive(ctx, i, userspace, binaries); err != nil {
 			return nil, err
 		}
 	}
@@ -148,17 +148,28 @@ func (b *Bundle) ImagesDigest() string {
 	return digest(sums)
 }
 
-func (b *builder) archive(i image, userspace string, binaries map[string]string) (string, error) {
+func (b *builder) archive(ctx context.Context, i image, userspace string, binaries map[string]string) (string, error) {
 	inputs := []any{i, 1}
 	for _, in := range sortedKeys(i.Files) {
 		inputs = append(inputs, binaries[i.Files[in]])
 	}
+	var bases []string
 	if i.Userspace {
-		inputs = append(inputs, userspace)
+		bases = append(bases, userspace)
+	}
+	if i.Packages != nil {
+		layer, err := b.program(ctx, *i.Packages)
+		if err != nil {
+			return "", err
+		}
+		bases = append(bases, layer)
+	}
+	for _, base := range bases {
+		inputs = append(inputs, base)
 	}
 	start := time.Now()
 	dir, built, err := b.store.item("image", digest(inputs), func(dir string) error {
-		return i.write(filepath.Join(dir, "image.tar"), userspace, func(p string) string { return binaries[p] })
+		return i.write(filepath.Join(dir, "image.tar"), bases, func(p string) string { return binaries[p] })
 	})
 	if err != nil {
 		return "", fmt.Errorf("write image %s: %w", i.Ref, err)

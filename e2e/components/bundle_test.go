@@ -64,6 +64,25 @@ func TestProgramsAndImagesFit(t *testing.T) {
 	}
 }
 
+// An image that has no packages keeps the key that it had before there were
+// any: nobody's cache is built anew.
+func TestImagesWithoutPackagesKeepTheirKey(t *testing.T) {
+	old := struct {
+		Ref        string
+		Files      map[string]string
+		Entrypoint []string
+		Userspace  bool
+	}{"registry.k8s.io/pause:3.10.2", map[string]string{"/pause": "pause"}, []string{"/pause"}, false}
+	now := image{Ref: old.Ref, Files: old.Files, Entrypoint: old.Entrypoint}
+	if digest(now) != digest(old) {
+		t.Error("the key changed")
+	}
+	now.Packages = haproxy("2.6.12")
+	if digest(now) == digest(old) {
+		t.Error("packages do not change the key")
+	}
+}
+
 func TestDigestChangesWithEveryInput(t *testing.T) {
 	base := program{Name: "a", Version: "v1", Module: "m", Package: "m/cmd/a", Defines: []string{"x=1"}}
 	seen := map[string]bool{digest(base): true}
@@ -202,7 +221,7 @@ func TestImageArchive(t *testing.T) {
 	var digests []string
 	for _, name := range []string{"a.tar", "b.tar"} {
 		path := filepath.Join(dir, name)
-		if err := i.write(path, userspace, func(string) string { return program }); err != nil {
+		if err := i.write(path, []string{userspace}, func(string) string { return program }); err != nil {
 			t.Fatal(err)
 		}
 		img, err := tarball.ImageFromPath(path, nil)

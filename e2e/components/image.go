@@ -2,7 +2,7 @@ package components
 
 import (
 	"archive/tar"
-	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -16,17 +16,17 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
-
-	"github.com/clusteradm/clusteradm/e2e/components/debian"
 )
 
 // image is one container image: our binaries in one layer, over Debian's
-// userspace where the program calls other programs.
+// userspace where the program calls other programs. A program that is Debian's
+// own has a layer of packages instead.
 type image struct {
 	Ref        string
 	Files      map[string]string // path in the image -> program
 	Entrypoint []string
 	Userspace  bool
+	Packages   *packages `json:",omitempty"` // left out, so that other images keep their keys
 }
 
 func images(v Versions) []image {
@@ -46,6 +46,8 @@ func images(v Versions) []image {
 			Files: map[string]string{"/opt/bin/flanneld": "flanneld"}, Entrypoint: []string{"/opt/bin/flanneld"}},
 		image{Ref: "ghcr.io/flannel-io/flannel-cni-plugin:" + v.FlannelCNI, Userspace: true,
 			Files: map[string]string{"/flannel": "flannel"}, Entrypoint: []string{"/flannel"}},
+		image{Ref: v.HAProxyImage(), Userspace: true, Packages: haproxy(v.HAProxy), Entrypoint: []string{"haproxy"}},
+		image{Ref: v.KeepalivedImage(), Userspace: true, Packages: keepalived(v.Keepalived), Entrypoint: []string{"keepalived"}},
 	)
 }
 
@@ -57,36 +59,26 @@ func (i image) archive() string {
 	return strings.NewReplacer("/", "_", ":", "_").Replace(i.Ref) + ".tar"
 }
 
-// write writes the image as a docker archive.
-func (i image) write(path, userspace string, binary func(program string) string) error {
+// write writes the image as a docker archive: the bases, and on them a layer of
+// its own files if it has any.
+func (i image) write(path string, bases []string, binary func(program string) string) error {
 	var layers []v1.Layer
-	if i.Userspace {
-		base, err := tarball.LayerFromFile(userspace)
+	for _, b := range bases {
+		layer, err := tarball.LayerFromFile(b)
 		if err != nil {
-			return fmt.Errorf("read userspace layer: %w", err)
+			return fmt.Errorf("read base layer: %w", err)
 		}
-		layers = append(layers, base)
+		layers = append(layers, layer)
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".layer-")
-	if err != nil {
-		return err
+	if len(i.Files) > 0 {
+		layer, remove, err := i.layer(path, binary)
+		if err != nil {
+			return err
+		}
+		defer remove()
+		layers = append(layers, layer)
 	}
-	defer os.Remove(tmp.Name())
-	files := map[string]string{}
-	for in, program := range i.Files {
-		files[in] = binary(program)
-	}
-	if err := writeLayer(tmp, files); err != nil {
-		return err
-	}
-	if err := tmp.Close(); err != nil {
-		return err
-	}
-	layer, err := tarball.LayerFromFile(tmp.Name())
-	if err != nil {
-		return err
-	}
-	img, err := mutate.AppendLayers(empty.Image, append(layers, layer)...)
+	img, err := mutate.AppendLayers(empty.Image, layers...)
 	if err != nil {
 		return err
 	}
@@ -99,6 +91,30 @@ func (i image) write(path, userspace string, binary func(program string) string)
 		return err
 	}
 	return tarball.WriteToFile(path, tag, img)
+}
+
+// layer is the layer of the image's own files. It is read from a file beside
+// path, which remove removes.
+func (i image) layer(path string, binary func(program string) string) (_ v1.Layer, remove func(), err error) {
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".layer-")
+	if err != nil {
+		return nil, nil, err
+	}
+	remove = func() { _ = os.Remove(tmp.Name()) }
+	defer func() {
+		if err != nil {
+			remove()
+		}
+	}()
+	files := map[string]string{}
+	for in, program := range i.Files {
+		files[in] = binary(program)
+	}
+	if err := errors.Join(writeLayer(tmp, files), tmp.Close()); err != nil {
+		return nil, nil, err
+	}
+	layer, err := tarball.LayerFromFile(tmp.Name())
+	return layer, remove, err
 }
 
 func (i image) config(img v1.Image) *v1.ConfigFile {
@@ -162,64 +178,6 @@ func parents(path string) []string {
 		}
 	}
 	return list
-}
-
-// userspacePackages are what kube-proxy, flanneld and the test image call:
-// iptables, nft, conntrack, ip, a shell, cp, with the libraries they load.
-var userspacePackages = []string{
-	"base-files", "bash", "conntrack", "coreutils", "dash", "iproute2", "iptables", "netbase", "nftables", "procps",
-	"libacl1", "libattr1", "libbpf1", "libbsd0", "libc6", "libcap2", "libcap2-bin", "libedit2", "libelf1", "libgcc-s1",
-	"libgmp10", "libip4tc2", "libip6tc2", "libjansson4", "libmd0", "libmnl0", "libmount1", "libblkid1", "libnetfilter-conntrack3",
-	"libnfnetlink0", "libnftables1", "libnftnl11", "libpcre2-8-0", "libproc2-0", "libselinux1", "libtinfo6", "libncursesw6",
-	"libtirpc3", "libgssapi-krb5-2", "libkrb5-3", "libk5crypto3", "libcom-err2", "libkrb5support0", "libkeyutils1", "libssl3",
-	"libsystemd0", "libgcrypt20", "libgpg-error0", "liblzma5", "libzstd1", "liblz4-1", "libxtables12", "zlib1g",
-}
-
-// userspace builds the tar of Debian's userspace. Its key is the list of
-// packages: what Debian released at the first build stays until the cache goes.
-func (b *builder) userspace(ctx context.Context) (string, error) {
-	start := time.Now()
-	dir, built, err := b.store.item("userspace", digest([]any{userspacePackages, 2}), func(dir string) error {
-		b.logf("unpack Debian userspace for images …")
-		root := filepath.Join(dir, "root")
-		// Merged /usr from the start, as Debian's own roots have it.
-		for _, d := range []string{"bin", "sbin", "lib", "lib64"} {
-			if err := os.MkdirAll(filepath.Join(root, "usr", d), 0o755); err != nil {
-				return err
-			}
-			if err := os.Symlink("usr/"+d, filepath.Join(root, d)); err != nil {
-				return err
-			}
-		}
-		if err := debian.Unpack(ctx, root, userspacePackages); err != nil {
-			return err
-		}
-		// dpkg's maintainer scripts would make these.
-		for link, target := range orderedPairs(
-			"iptables", "iptables-nft", "iptables-save", "iptables-nft-save", "iptables-restore", "iptables-nft-restore",
-			"ip6tables", "ip6tables-nft", "ip6tables-save", "ip6tables-nft-save", "ip6tables-restore", "ip6tables-nft-restore",
-		) {
-			if err := os.Symlink(target, filepath.Join(root, "usr/sbin", link)); err != nil {
-				return err
-			}
-		}
-		for _, useless := range []string{"usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info"} {
-			if err := os.RemoveAll(filepath.Join(root, useless)); err != nil {
-				return err
-			}
-		}
-		if err := tarTree(filepath.Join(dir, "userspace.tar"), root); err != nil {
-			return err
-		}
-		return os.RemoveAll(root)
-	})
-	if err != nil {
-		return "", fmt.Errorf("build userspace: %w", err)
-	}
-	if built {
-		b.logf("built userspace in %.1fs", time.Since(start).Seconds())
-	}
-	return filepath.Join(dir, "userspace.tar"), nil
 }
 
 // tarTree writes the tree under root with fixed times and root as owner.

@@ -8,7 +8,8 @@ import (
 
 // Versions are the upstream versions of everything in a bundle. Each has the
 // form of its Go module's version (v1.36.3), save Pause and FlannelCNI, which
-// are ours and only borrow the upstream image's tag.
+// are ours and only borrow the upstream image's tag, and those that Debian
+// packages: upstream's version as Debian has it.
 type Versions struct {
 	Kubernetes string `json:"kubernetes"`
 	Etcd       string `json:"etcd"`
@@ -19,6 +20,8 @@ type Versions struct {
 	Flannel    string `json:"flannel"`
 	FlannelCNI string `json:"flannelCNI"`
 	Pause      string `json:"pause"`
+	HAProxy    string `json:"haproxy"`
+	Keepalived string `json:"keepalived"`
 }
 
 // DefaultKubernetes is the version a lab runs unless asked for another.
@@ -57,6 +60,8 @@ func VersionsFor(kubernetes string) (Versions, error) {
 		Flannel:    "v0.28.4",
 		FlannelCNI: "v1.9.1-flannel1",
 		Pause:      p.pause,
+		HAProxy:    "2.6.12",
+		Keepalived: "2.2.7",
 	}, nil
 }
 
@@ -68,6 +73,14 @@ func (v Versions) CoreDNSTag() string { return v.CoreDNS }
 
 // PauseImage is the sandbox image that the container runtime is told to use.
 func (v Versions) PauseImage() string { return "registry.k8s.io/pause:" + v.Pause }
+
+// HAProxyImage is the image of the load balancer on nodes.
+func (v Versions) HAProxyImage() string { return "registry.k8s.io/clusteradm/haproxy:" + v.HAProxy }
+
+// KeepalivedImage is the image that holds a virtual IP.
+func (v Versions) KeepalivedImage() string {
+	return "registry.k8s.io/clusteradm/keepalived:" + v.Keepalived
+}
 
 func parseMinor(version string) (major, minor int, err error) {
 	parts := strings.Split(strings.TrimPrefix(version, "v"), ".")

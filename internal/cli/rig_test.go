@@ -21,6 +21,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cri/criserver"
 	"github.com/clusteradm/clusteradm/internal/cri/critest"
+	"github.com/clusteradm/clusteradm/internal/etcd/client"
 	"github.com/clusteradm/clusteradm/internal/host/hosttest"
 	"github.com/clusteradm/clusteradm/internal/kube/kubetest"
 	"github.com/clusteradm/clusteradm/internal/state"
@@ -69,6 +70,8 @@ type rig struct {
 	stdin    string
 	swallow  string // an address that swallows packets
 	environ  []string
+	// etcd connects to an etcd; by default to the one that dial reaches.
+	etcd func(client.Config) (session.Etcd, error)
 }
 
 // wired is the machine with its network.
@@ -107,7 +110,7 @@ func bareRig(t *testing.T, name string) *rig {
 	m.Healthy()
 	m.Put("/proc/sys/kernel/hostname", name+"\n", 0o444)
 	r := &rig{t: t, machine: m, store: kubetest.New(), state: t.TempDir(), files: map[string]string{"c.yaml": initConfig}, clock: time.Now}
-	r.containers = critest.New()
+	r.containers, r.etcd = critest.New(), session.ConnectEtcd
 	r.sockets = map[string]string{"": criserver.Serve(t, &criserver.Server{Runtime: r.containers})}
 	return r
 }
@@ -184,8 +187,8 @@ func (r *rig) with(ctx context.Context, args ...string) ran {
 			}
 			return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
 		},
-		ReadDir: r.readDir,
-		Runs:    state.Open(filepath.Join(r.state, "runs")), LockPath: filepath.Join(r.state, "lock"),
+		ReadDir: r.readDir, Etcd: r.etcd,
+		Runs: state.Open(filepath.Join(r.state, "runs")), LockPath: filepath.Join(r.state, "lock"),
 	}
 	code := cli.Main(ctx, args, s)
 	return ran{code, out.String(), stderr.String()}

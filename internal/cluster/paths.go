@@ -17,6 +17,13 @@ const (
 	KubeletClientPEM     = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 )
 
+// On a machine that runs etcd for others the kubelet belongs to no cluster; this
+// drop-in of its unit makes it so. The name is that of kubeadm's documentation.
+const (
+	KubeletDropInDir  = "/etc/systemd/system/kubelet.service.d"
+	EtcdKubeletDropIn = KubeletDropInDir + "/20-etcd-service-manager.conf"
+)
+
 // Where flannel's CNI configuration and plugin are put by its own pods.
 const (
 	FlannelConf   = "/etc/cni/net.d/10-flannel.conflist"

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"time"
 )
@@ -29,6 +30,10 @@ type configMap struct {
 
 	age  time.Duration // by the server's own clock, 0 if it does not say
 	date time.Time     // the server's own clock, zero if it does not say
+	took time.Duration
+	// chain is what the server showed itself with; it is not checked here
+	// unless the transport does.
+	chain []*x509.Certificate
 }
 
 // fetcher reads cluster-info over one transport.
@@ -73,44 +78,48 @@ func (f fetcher) close() { f.http.CloseIdleConnections() }
 func (f fetcher) get(ctx context.Context) (configMap, error) {
 	ctx, cancel := context.WithTimeout(ctx, f.limits.attempt)
 	defer cancel()
+	accepted := false // the connection was, whatever came of it
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{TLSHandshakeStart: func() { accepted = true }})
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+f.endpoint+clusterInfoPath, nil)
 	if err != nil {
 		return configMap{}, fmt.Errorf("%w: endpoint: want host:port", ErrInvalid)
 	}
 	request.Header.Set("Accept", "application/json")
+	began := time.Now()
 	response, err := f.http.Do(request)
 	if err != nil {
-		return configMap{}, f.classify(err)
+		return configMap{}, f.classify(err, accepted)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxClusterInfo+1))
-	switch {
-	case err != nil:
-		return configMap{}, f.classify(err)
-	case response.StatusCode != http.StatusOK:
-		// Not made yet, not yet readable to anonymous, or not served yet.
-		return configMap{}, pending{reason: ErrNoClusterInfo,
-			detail: fmt.Sprintf("cluster-info to be readable at %s (HTTP %d)", f.endpoint, response.StatusCode),
-			cause:  fmt.Errorf("HTTP %d", response.StatusCode)}
-	case len(body) > maxClusterInfo:
-		return configMap{}, fmt.Errorf("%w: it is larger than 1 MiB", ErrMalformed)
+	if err != nil {
+		return configMap{}, f.classify(err, accepted)
 	}
-	var found configMap
-	if json.Unmarshal(body, &found) != nil || found.Kind != "ConfigMap" {
-		return configMap{}, fmt.Errorf("%w: it is no ConfigMap", ErrMalformed)
+	found := configMap{took: time.Since(began)}
+	if response.TLS != nil {
+		found.chain = response.TLS.PeerCertificates
 	}
 	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil {
 		found.date = date
-		if made := found.Metadata.CreationTimestamp; !made.IsZero() {
-			// The Date has whole seconds and may lie before the creation.
-			found.age = max(date.Sub(made), time.Nanosecond)
-		}
+	}
+	switch {
+	case response.StatusCode != http.StatusOK:
+		return found, f.refused(response, body)
+	case len(body) > maxClusterInfo:
+		return found, fmt.Errorf("%w: it is larger than 1 MiB", ErrMalformed)
+	case json.Unmarshal(body, &found) != nil || found.Kind != "ConfigMap":
+		return found, fmt.Errorf("%w: it is no ConfigMap", ErrMalformed)
+	}
+	if made := found.Metadata.CreationTimestamp; !made.IsZero() && !found.date.IsZero() {
+		// The Date has whole seconds and may lie before the creation.
+		found.age = max(found.date.Sub(made), time.Nanosecond)
 	}
 	return found, nil
 }
 
-// classify tells what can pass from what cannot.
-func (f fetcher) classify(err error) error {
+// classify tells what can pass from what cannot. accepted: the endpoint took the
+// connection.
+func (f fetcher) classify(err error, accepted bool) error {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err // without the URL, which may be private
@@ -125,11 +134,15 @@ func (f fetcher) classify(err error) error {
 	}
 	var record tls.RecordHeaderError
 	if errors.As(err, &record) || errors.Is(err, http.ErrSchemeMismatch) {
-		return fmt.Errorf("%w: what listens at %s speaks no TLS", ErrUnreachable, f.endpoint)
+		return fmt.Errorf("%w: what listens at %s speaks no TLS", ErrNotAPIServer, f.endpoint)
 	}
 	var dns *net.DNSError
 	if errors.As(err, &dns) {
 		return pending{reason: ErrUnresolved, detail: "the name " + dns.Name + " to resolve", cause: errors.New(dns.Name)}
+	}
+	if what := closed(err); accepted && what != "" {
+		return pending{reason: ErrNoBackend, detail: "an API server behind " + f.endpoint,
+			cause: fmt.Errorf("%s takes the connection and %s", f.endpoint, what)}
 	}
 	return pending{reason: ErrUnreachable, detail: "the API server at " + f.endpoint + " to answer", cause: explain(f.endpoint, err)}
 }

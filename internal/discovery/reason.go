@@ -9,6 +9,8 @@ const (
 	ErrInvalid       Reason = "discovery options are invalid"
 	ErrUnresolved    Reason = "name does not resolve"
 	ErrUnreachable   Reason = "API server is not reachable"
+	ErrNoBackend     Reason = "no API server answers behind the endpoint"
+	ErrNotAPIServer  Reason = "endpoint is no API server"
 	ErrNoSite        Reason = "server of the discovery file is not reachable"
 	ErrNoClusterInfo Reason = "cluster-info is not readable"
 	ErrMalformed     Reason = "cluster-info is malformed"
@@ -34,6 +36,10 @@ func (r Reason) Hint() string {
 		return "check the endpoint's spelling and this machine's DNS: resolvectl query NAME"
 	case ErrUnreachable:
 		return "to wait for an API server that is still to come, set timeouts.discovery in a JoinConfiguration"
+	case ErrNoBackend:
+		return "look at the load balancer's backends and at the API servers: on each control plane run: curl -k https://127.0.0.1:6443/readyz"
+	case ErrNotAPIServer:
+		return "check the endpoint's address and port; " + newToken
 	case ErrNoSite:
 		return "fetch the file elsewhere and give its path: --discovery-file PATH"
 	case ErrNoClusterInfo:

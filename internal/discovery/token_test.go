@@ -174,7 +174,7 @@ func TestUnreachableSaysHow(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
 	_, err := discover(t.Context(), options(strings.TrimPrefix(server.URL, "http://"), Pin(usualAuthority(t).cert)), shortPatience())
-	if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "speaks no TLS") {
+	if !errors.Is(err, ErrNotAPIServer) || !strings.Contains(err.Error(), "speaks no TLS") {
 		t.Errorf("a server without TLS: %v", err)
 	}
 }

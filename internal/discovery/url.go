@@ -68,7 +68,7 @@ func (f fetcher) page(ctx context.Context, address string) ([]byte, error) {
 	}
 	response, err := f.http.Do(request)
 	if err != nil {
-		return nil, fromSite(f.classify(err))
+		return nil, fromSite(f.classify(err, false))
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
@@ -77,7 +77,7 @@ func (f fetcher) page(ctx context.Context, address string) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(response.Body, maxFile+1))
 	switch {
 	case err != nil:
-		return nil, fromSite(f.classify(err))
+		return nil, fromSite(f.classify(err, false))
 	case len(data) > maxFile:
 		return nil, &siteError{errors.New("it is larger than 1 MiB"), "check the URL: curl -I URL"}
 	}
@@ -120,13 +120,9 @@ func Reach(ctx context.Context, info Info, options Options) error {
 }
 
 func reach(ctx context.Context, info Info, options Options, limits patience) error {
-	server, err := url.Parse(info.Server)
-	if err != nil || server.Host == "" {
-		return fmt.Errorf("reach cluster: %w: its server is no https://host:port", ErrMalformed)
-	}
-	options.Endpoint = server.Host
-	if server.Port() == "" {
-		options.Endpoint += ":443"
+	var err error
+	if options.Endpoint, err = endpointOfServer(info.Server); err != nil {
+		return fmt.Errorf("reach cluster: %w", err)
 	}
 	if options.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -146,4 +142,16 @@ func reach(ctx context.Context, info Info, options Options, limits patience) err
 		return fmt.Errorf("reach cluster at %s: %w", options.Endpoint, err)
 	}
 	return nil
+}
+
+// endpointOfServer is the host:port of an API server's URL.
+func endpointOfServer(address string) (string, error) {
+	server, err := url.Parse(address)
+	switch {
+	case err != nil || server.Host == "":
+		return "", fmt.Errorf("%w: its server is no https://host:port", ErrMalformed)
+	case server.Port() == "":
+		return server.Host + ":443", nil
+	}
+	return server.Host, nil
 }

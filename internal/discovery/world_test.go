@@ -131,9 +131,13 @@ func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	code, data := s.answer(s.requests)
+	kind := "ConfigMap"
+	if code != http.StatusOK {
+		kind = "Status"
+	}
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(map[string]any{
-		"kind": "ConfigMap", "data": data,
+		"kind": kind, "data": data,
 		"metadata": map[string]any{"creationTimestamp": s.created.UTC().Format(time.RFC3339)},
 	})
 }

@@ -87,19 +87,29 @@ func both(a, b func(*testing.T, *world)) func(*testing.T, *world) {
 	return func(t *testing.T, w *world) { a(t, w); b(t, w) }
 }
 
+// highAvailabilityRows are those of further control planes and of etcd.
+func highAvailabilityRows(t *testing.T) map[string]row {
+	return all(
+		sharedRows(t),
+		joinRows(),
+		keepRows(),
+	)
+}
+
 func rows(t *testing.T) map[string]row {
 	dir := effect.Dir{Host: "n1", Path: path, Attr: host.Attr{Mode: 0o700}}
 	deep := effect.Dir{Host: "n1", Path: path + "/a/b", Attr: host.Attr{Mode: 0o750, UID: 7, GID: 8}}
 	absent := effect.Absent{Host: "n1", Path: path}
 	symlink := effect.Symlink{Host: "n1", Path: path, Target: "real"}
 	kubelet := effect.Unit{Host: "n1", Name: "kubelet.service", Inputs: []string{path, conf + "/none"}}
+	const dropIn = "/etc/systemd/system/kubelet.service.d/20.conf"
 	owned := file(0o600)
 	owned.Attr.UID, owned.Attr.GID = 7, 8
 	shown := file(0o644)
 	shown.Content, shown.Shown = secret.NewBytes([]byte("a: 1\nb: 2\n")), true
 	empty := file(0o644)
 	empty.Content = secret.NewBytes(nil)
-	return all(staticPodRows(), resetRows(), kernelRows(), fieldsRows(t), map[string]row{
+	return all(staticPodRows(), resetRows(), kernelRows(), highAvailabilityRows(t), fieldsRows(t), map[string]row{
 		"await": {effect: effect.Await{What: "something"}, so: true},
 
 		"file, absent":           {effect: file(0o600)},
@@ -145,6 +155,8 @@ func rows(t *testing.T) map[string]row {
 		"unit, only active":                {effect: kubelet, before: unit(false, true)},
 		"unit, there":                      {effect: kubelet, before: unit(true, true), so: true},
 		"unit, input changed":              {effect: kubelet, before: both(unit(true, true), put("changed", 0o644))},
+		"unit, drop-in not read": {effect: effect.Unit{Host: "n1", Name: "kubelet.service", Inputs: []string{dropIn}},
+			before: both(func(_ *testing.T, w *world) { w.Machine.Put(dropIn, "[Service]\n", 0o644) }, unit(true, true))},
 		"unit, only active, input changed": {effect: kubelet, before: both(unit(false, true), put("changed", 0o644))},
 
 		"object, absent":        {effect: object(t, configMap("a: one"))},
@@ -343,6 +355,7 @@ func TestKeysTellThingsApart(t *testing.T) {
 		{effect.NodeState{Name: "a"}, effect.NodeState{Name: "b"}},
 		{effect.Token{ID: "a"}, effect.Token{ID: "b"}},
 		{effect.Image{Ref: "a"}, effect.Image{Ref: "b"}},
+		{effect.Turn{Holder: "a"}, effect.Turn{Holder: "a", Released: true}},
 	}
 	for _, p := range pairs {
 		if p[0].Key() == p[1].Key() {

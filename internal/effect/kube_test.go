@@ -21,7 +21,7 @@ import (
 
 // A server that does not answer is no error; one that answers with an error is.
 func TestUnreachableIsUnknown(t *testing.T) {
-	for _, e := range []plan.Effect{object(t, configMap("a: one")), nodeState(), bootstrap("abcdef", canary, false), bootstrap("abcdef", canary, true)} {
+	for _, e := range []plan.Effect{object(t, configMap("a: one")), nodeState(), bootstrap("abcdef", canary, false), bootstrap("abcdef", canary, true), shared(t, certificateKey, canary, 1, "abcdef")} {
 		t.Run(e.Key(), func(t *testing.T) {
 			w := newWorld(t)
 			w.Store.Down(true)

@@ -73,7 +73,21 @@ func resetRows() map[string]row {
 			}
 		}
 	}
+	const dropInPath = "/etc/systemd/system/kubelet.service.d/20.conf"
+	noDropIn := effect.NoDropIn{Host: "n1", Unit: "kubelet.service", Path: dropInPath}
+	dropIn := func(t *testing.T, w *world) { w.Machine.Put(dropInPath, "[Service]\n", 0o644) }
+	reload := func(t *testing.T, w *world) {
+		_, err := w.Machine.Run(t.Context(), host.Cmd{Args: []string{"systemctl", "daemon-reload"}})
+		must(t, err)
+	}
+	removed := func(t *testing.T, w *world) { must(t, w.Machine.Remove(t.Context(), dropInPath)) }
 	return map[string]row{
+		"no drop-in, none":                   {effect: noDropIn, before: unit(true, false), so: true},
+		"no drop-in, no unit":                {effect: noDropIn, so: true},
+		"no drop-in, one":                    {effect: noDropIn, before: both(unit(true, false), both(dropIn, reload))},
+		"no drop-in, one that nobody read":   {effect: noDropIn, before: both(unit(true, false), dropIn)},
+		"no drop-in, gone and not forgotten": {effect: noDropIn, before: both(unit(true, false), both(both(dropIn, reload), removed))},
+
 		"stopped, no unit": {effect: stopped, so: true},
 		"stopped, running": {effect: stopped, before: unit(true, true)},
 		"stopped, stopped": {effect: stopped, before: unit(true, false), so: true},

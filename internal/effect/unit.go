@@ -3,6 +3,8 @@ package effect
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/clusteradm/clusteradm/internal/host"
@@ -12,7 +14,8 @@ import (
 // Unit is a systemd unit that is enabled, active, and started after each of
 // its Inputs was last changed. A restart is due when an input's ctime is later
 // than the unit's start: no notification that a crash could lose, no stamp
-// that an adopted machine would lack.
+// that an adopted machine would lack. Where an input is a drop-in of its own,
+// systemd must have read it too: it may start the unit by itself before it has.
 type Unit struct {
 	Host   string
 	Name   string
@@ -23,6 +26,7 @@ type unitObserved struct {
 	enabled, active bool
 	started         time.Time
 	later           string // an input changed after the start
+	unread          bool   // systemd has not read the unit as it is now
 }
 
 // Key implements plan.Effect.
@@ -35,7 +39,7 @@ const unitTime = "Mon 2006-01-02 15:04:05.999999 UTC"
 func (u Unit) Observe(ctx context.Context, v plan.View) (plan.Observed, error) {
 	h := v.Host(u.Host)
 	res, err := h.Query(ctx, host.Cmd{Args: []string{"systemctl", "show", "--timestamp=us+utc",
-		"--property=LoadState,UnitFileState,ActiveState,ExecMainStartTimestamp", u.Name}})
+		"--property=LoadState,UnitFileState,ActiveState,ExecMainStartTimestamp,NeedDaemonReload", u.Name}})
 	if err != nil {
 		return nil, wrapObserve(u, err)
 	}
@@ -43,7 +47,7 @@ func (u Unit) Observe(ctx context.Context, v plan.View) (plan.Observed, error) {
 	if props["LoadState"] == "not-found" {
 		return nil, wrapObserve(u, fmt.Errorf("systemd knows no such unit"))
 	}
-	o := unitObserved{enabled: props["UnitFileState"] == "enabled", active: props["ActiveState"] == "active"}
+	o := unitObserved{enabled: props["UnitFileState"] == "enabled", active: props["ActiveState"] == "active", unread: props["NeedDaemonReload"] == "yes" && slices.ContainsFunc(u.Inputs, isUnitFile)}
 	if !o.active {
 		return o, nil
 	}
@@ -84,6 +88,8 @@ func UnitStarted(ctx context.Context, r host.Reader, unit string) (time.Time, er
 	return at, nil
 }
 
+func isUnitFile(path string) bool { return strings.HasPrefix(path, "/etc/systemd/system/") }
+
 // Diff implements plan.Effect.
 func (u Unit) Diff(observed plan.Observed) plan.Change {
 	o := observed.(unitObserved)
@@ -92,6 +98,8 @@ func (u Unit) Diff(observed plan.Observed) plan.Change {
 		return plan.Change{Verb: plan.Start, Summary: u.Name}
 	case o.later != "":
 		return plan.Change{Verb: plan.Restart, Summary: u.Name + ": " + o.later + " changed after it was started"}
+	case o.unread:
+		return plan.Change{Verb: plan.Restart, Summary: u.Name + ": systemd has not read its drop-ins as they are"}
 	case !o.enabled:
 		return plan.Change{Verb: plan.Update, Summary: u.Name + " is not enabled"}
 	}
@@ -107,7 +115,7 @@ func (u Unit) Apply(ctx context.Context, w plan.World, observed plan.Observed) e
 			return fmt.Errorf("enable unit %s: %w", u.Name, err)
 		}
 	}
-	if o.active && o.later == "" {
+	if o.active && o.later == "" && !o.unread {
 		return nil
 	}
 	// One that systemd is about to start again after a failure is not active

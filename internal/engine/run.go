@@ -232,7 +232,11 @@ func (r *run) change(ctx context.Context, todo []due) (plan.PlannedStep, error) 
 			return at, err
 		}
 	}
-	if err := r.apply(ctx, todo); err != nil {
+	err = r.apply(ctx, todo)
+	if errors.Is(err, plan.ErrNotYet) && len(todo) == 1 && len(todo[0].Needs) > 0 {
+		err = r.contend(ctx, todo[0], err)
+	}
+	if err != nil {
 		return r.appliedUpTo(ctx, todo), err
 	}
 	r.count(len(todo), 0)
@@ -257,6 +261,36 @@ func (r *run) change(ctx context.Context, todo []due) (plan.PlannedStep, error) 
 		return todo[0].PlannedStep, nil
 	}
 	return todo[0].PlannedStep, journal.Append(done...)
+}
+
+// contend goes on with a step that somebody else was faster than, as a condition
+// that holds once it is so: its needs are looked at again, then the thing
+// itself, then it is applied once more. A lost race has changed nothing, so
+// what was journalled of it stands.
+func (r *run) contend(ctx context.Context, d due, lost error) error {
+	c := d.Needs[0]
+	c.Warn = false
+	for _, need := range d.Needs[1:] {
+		c.Within = max(c.Within, need.Within)
+	}
+	c.Check = func(ctx context.Context, v plan.View) error {
+		if err := lost; err != nil {
+			lost = nil
+			return err
+		}
+		for _, need := range d.Needs {
+			// What only warns was warned of when it was waited for.
+			if err := need.Check(ctx, v); err != nil && !(need.Warn && errors.Is(err, plan.ErrNotYet)) {
+				return err
+			}
+		}
+		observed, change, err := r.look(ctx, d.PlannedStep)
+		if err != nil || change.Empty() {
+			return err
+		}
+		return d.Effect.Apply(ctx, r.World, observed)
+	}
+	return r.wait(ctx, d.PlannedStep, c)
 }
 
 // appliedUpTo counts what a failed apply has changed all the same, such as the

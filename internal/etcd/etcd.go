@@ -41,6 +41,7 @@ type Status struct {
 	// what it holds has come into the database.
 	Term, Index, Applied uint64
 	Size, InUse          int64    // of the database in bytes: the file, and what of it holds data
+	Quota                int64    // that the file may not grow past; 0: it does not tell, as before 3.6
 	Errors               []string // "NOSPACE"
 }
 

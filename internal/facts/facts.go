@@ -26,6 +26,7 @@ var managed = []string{
 	cluster.KubernetesDir,
 	cluster.AdminConf, cluster.SuperAdminConf, cluster.KubeletConf, cluster.BootstrapKubeletConf,
 	cluster.ControllerConf, cluster.SchedulerConf, "/etc/kubernetes/pki/ca.crt", cluster.KubeletConfig, cluster.KubeletFlagsEnv, cluster.KubeletInstance,
+	cluster.EtcdKubeletDropIn,
 }
 
 var manifestFiles = []string{

@@ -49,8 +49,8 @@ func Remains(ctx context.Context, h host.Reader) (cluster.Remains, error) {
 		found[p] = data
 	}
 	r.NodeName = strings.TrimPrefix(pki.CommonName(found[cluster.KubeletClientPEM]), "system:node:")
-	r.CertificatesDir = certificatesDir(found[cluster.ManifestsDir+"/kube-apiserver.yaml"], found[cluster.KubeletConfig])
 	manifest := found[cluster.ManifestsDir+"/etcd.yaml"]
+	r.CertificatesDir = cmp.Or(certificatesDir(found[cluster.ManifestsDir+"/kube-apiserver.yaml"], found[cluster.KubeletConfig]), etcdCertificatesDir(manifest))
 	if r.Etcd = localEtcd(manifest); r.Etcd == nil && manifest != nil {
 		r.EtcdUnread = cluster.ManifestsDir + "/etcd.yaml is not understood: it is no pod with a data directory"
 	}
@@ -227,6 +227,16 @@ func certificatesDir(apiServer, kubelet []byte) string {
 		}
 		return ""
 	})
+}
+
+// etcdCertificatesDir is where the certificates of a machine are that runs
+// nothing but etcd.
+func etcdCertificatesDir(manifest []byte) string {
+	flags, _ := manifests.Flags(manifest) // where there is none there are no flags
+	if dir, ok := strings.CutSuffix(flags["trusted-ca-file"], "/etcd/ca.crt"); ok && path.IsAbs(dir) {
+		return dir
+	}
+	return ""
 }
 
 // EtcdMembers asks etcd for its members and each of them how it is.

@@ -95,6 +95,15 @@ func TestCertificatesDirOfAWorker(t *testing.T) {
 	}
 }
 
+func TestCertificatesDirOfAnEtcdMachine(t *testing.T) {
+	for ca, want := range map[string]string{"/srv/pki/etcd/ca.crt": "/srv/pki", "/etcd/ca.crt": "", "etcd/ca.crt": "", "/corp/ca.crt": ""} {
+		manifest := "kind: Pod\nspec:\n  containers:\n  - {name: etcd, command: [etcd, --trusted-ca-file=" + ca + "]}\n"
+		if got := etcdCertificatesDir([]byte(manifest)); got != want {
+			t.Errorf("%s: %q, want %q", ca, got, want)
+		}
+	}
+}
+
 // A user may give the API server a CA of the company's for its clients: that
 // stays, and the cluster's own keys do not.
 func TestCertificatesDirIsTheClustersOwn(t *testing.T) {

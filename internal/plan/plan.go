@@ -64,7 +64,10 @@ type Effect interface {
 	Observe(ctx context.Context, v View) (Observed, error)
 	// Diff is pure. The zero Change means that it is already so.
 	Diff(o Observed) Change
-	// Apply makes it so, given what was observed.
+	// Apply makes it so, given what was observed. An error that wraps ErrNotYet
+	// says that somebody else was faster and that nothing was changed: the engine
+	// waits for the step's Needs again, looks again and applies again, for as long
+	// as the Needs may take. A step without Needs fails.
 	Apply(ctx context.Context, w World, o Observed) error
 }
 
@@ -120,7 +123,8 @@ type Change struct {
 // Empty reports that nothing is to be done.
 func (c Change) Empty() bool { return c.Verb == None }
 
-// ErrNotYet, wrapped, tells a Condition's poller to go on.
+// ErrNotYet, wrapped, tells a Condition's poller to go on, and the engine that
+// an Apply lost a race.
 var ErrNotYet = errors.New("not yet")
 
 // Condition is something that must hold before or after a step.
@@ -187,7 +191,9 @@ type Input struct {
 	PKI     *pki.Bundle
 	Join    Join
 	Certs   Certs
+	Shared  Shared
 	Reset   Reset
+	Etcd    Etcd
 	// Endpoint is for a change of it.
 	Endpoint Endpoint
 }
@@ -202,6 +208,23 @@ type Join struct {
 	BootstrapKubeconfig secret.Bytes
 	// Joined is true when the kubelet has a usable certificate of this cluster.
 	Joined bool
+	// Shared are files of all control planes that the bundle does not hold: what
+	// an API server shows to an etcd that others run.
+	Shared []pki.NamedFile
+	Etcd   JoinEtcd
+}
+
+// JoinEtcd is what a joining control plane learned of the cluster's own etcd.
+type JoinEtcd struct {
+	// Data is true when this node's member has started before: it goes on with
+	// the manifest that it has. Voter is true when it has its vote as well.
+	Data, Voter bool
+	// Remove are members that only stand in the way: this machine's own from
+	// before it lost its data, and those of machines that are gone. The others
+	// have a quorum without them.
+	Remove []etcd.Member
+	// Now is the clock by which turns end.
+	Now func() time.Time
 }
 
 // Certs is what the command made for a list that writes certificates again.
@@ -213,6 +236,14 @@ type Certs struct {
 	KubeletClient, KubeletConf secret.Bytes
 	// Broken says that something had expired: the node is waited for.
 	Broken bool
+}
+
+// Shared is what the command encrypted for further control planes, and made up
+// for it; empty when nothing is to be shared.
+type Shared struct {
+	Key    secret.String
+	Sealed map[string][]byte // the entries of the Secret kubeadm-certs
+	Owner  cluster.Token     // with which they expire
 }
 
 // Reset is what a reset was asked for and found.
@@ -246,4 +277,33 @@ type APIServer struct {
 	Address string `json:"address"`        // "host:port"
 	// Problem is why it cannot be reached by the endpoint's name.
 	Problem string `json:"problem,omitempty"`
+}
+
+// Etcd is what a command that keeps an etcd was asked for and found.
+type Etcd struct {
+	Seen   []etcd.Seen
+	Member etcd.Member // that it is about
+	// Defragment are the members to defragment, and Spare how much of a file may
+	// be without use.
+	Defragment []etcd.Member
+	Spare      int64
+	Alarms     []etcd.Alarm // to be disarmed
+	Replace    *Replacing
+}
+
+// Replacing is the rebuilding of the member that is here.
+type Replacing struct {
+	cluster.Replacement
+	PeerURL string
+	DataDir string
+	// Old reports that what there was of the member may still be in its place;
+	// Kept is the manifest of the new one, once it has data of its own.
+	Old  bool
+	Kept []byte
+	// APIServer is where that of this machine is asked; empty if it has none.
+	APIServer string
+	// Turn is that other machines may join meanwhile, and Now the clock that
+	// turns are taken by.
+	Turn bool
+	Now  func() time.Time
 }

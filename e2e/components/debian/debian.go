@@ -44,33 +44,51 @@ func Install(ctx context.Context, logf func(string, ...any), packages []Package)
 	return run(ctx, "", install...)
 }
 
-// Unpack downloads the packages and lays their files under dir; no maintainer
-// script runs.
-func Unpack(ctx context.Context, dir string, names []string) error {
+// Unpack downloads the packages, lays their files under dir and returns their
+// versions; no maintainer script runs.
+func Unpack(ctx context.Context, dir string, names []string) (map[string]string, error) {
 	tmp, err := os.MkdirTemp("", "clusteradm-debs-")
 	if err != nil {
-		return fmt.Errorf("unpack packages: %w", err)
+		return nil, fmt.Errorf("unpack packages: %w", err)
 	}
 	defer os.RemoveAll(tmp)
 	download := append([]string{"apt-get", "-o", "APT::Sandbox::User=root", "download"}, names...)
 	if err := run(ctx, tmp, download...); err != nil {
 		if err := run(ctx, "", "apt-get", "update"); err != nil {
-			return err
+			return nil, err
 		}
 		if err := run(ctx, tmp, download...); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	debs, err := filepath.Glob(filepath.Join(tmp, "*.deb"))
 	if err != nil {
-		return fmt.Errorf("unpack packages: %w", err)
+		return nil, fmt.Errorf("unpack packages: %w", err)
 	}
+	versions := map[string]string{}
 	for _, deb := range debs {
 		if err := run(ctx, "", "dpkg-deb", "-x", deb, dir); err != nil {
-			return err
+			return nil, err
 		}
+		out, err := exec.CommandContext(ctx, "dpkg-deb", "--show", "--showformat", "${Package} ${Version}", deb).Output()
+		if err != nil {
+			return nil, fmt.Errorf("read version of %s: %w", filepath.Base(deb), err)
+		}
+		name, version, _ := strings.Cut(string(out), " ")
+		versions[name] = version
 	}
-	return nil
+	return versions, nil
+}
+
+// Upstream is the version that Debian packaged: 1:2.2.7-1+b2 is 2.2.7.
+func Upstream(version string) string {
+	if _, rest, ok := strings.Cut(version, ":"); ok {
+		version = rest
+	}
+	if i := strings.LastIndex(version, "-"); i >= 0 {
+		version = version[:i]
+	}
+	return version
 }
 
 func run(ctx context.Context, dir string, argv ...string) error {

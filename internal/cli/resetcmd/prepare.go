@@ -9,10 +9,8 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/config"
-	"github.com/clusteradm/clusteradm/internal/etcd/client"
 	"github.com/clusteradm/clusteradm/internal/facts"
 	"github.com/clusteradm/clusteradm/internal/plan"
-	"github.com/clusteradm/clusteradm/internal/secret"
 	"github.com/clusteradm/clusteradm/internal/world"
 	"github.com/clusteradm/clusteradm/preflight"
 )
@@ -83,24 +81,10 @@ func prepare(ctx context.Context, s *session.Session, reset *config.Reset, names
 // askEtcd asks the local etcd, or another member, for the membership. That it
 // cannot be asked is a fact for the checks to judge.
 func (p *prepared) askEtcd(ctx context.Context, s *session.Session, e *cluster.LocalEtcd) error {
-	c := client.Config{Endpoints: e.Endpoints, Dial: s.Machine.DialHost}
-	var key []byte
-	for _, file := range []struct {
-		path string
-		into *[]byte
-	}{{e.CAFile, &c.CA}, {e.CertFile, &c.Cert}, {e.KeyFile, &key}} {
-		data, err := s.Machine.ReadFile(ctx, file.path)
-		if err != nil {
-			e.Unknown = err.Error()
-			return ctx.Err()
-		}
-		*file.into = data
-	}
-	c.Key = secret.NewBytes(key)
-	asked, err := client.New(c)
+	asked, err := s.EtcdOf(ctx, e)
 	if err != nil {
 		e.Unknown = err.Error()
-		return nil
+		return ctx.Err()
 	}
 	p.closes = append(p.closes, asked.Close)
 	p.parts.Etcd = asked

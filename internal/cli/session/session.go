@@ -22,6 +22,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/config"
 	"github.com/clusteradm/clusteradm/internal/engine"
+	"github.com/clusteradm/clusteradm/internal/etcd/client"
 	"github.com/clusteradm/clusteradm/internal/event"
 	"github.com/clusteradm/clusteradm/internal/facts"
 	"github.com/clusteradm/clusteradm/internal/host/local"
@@ -58,6 +59,7 @@ type Session struct {
 	// Chroot makes a directory the root of this process and of the programs
 	// that it runs.
 	Chroot   func(path string) error
+	Etcd     func(client.Config) (Etcd, error)
 	Runs     state.Store
 	LockPath string
 }
@@ -78,7 +80,7 @@ func System(streams ui.Streams) *Session {
 	return &Session{
 		Streams: streams, Format: "text", Build: build,
 		Machine: local.New(hostname, local.Options{}), Hostname: hostname, Address: defaultAddress, Environ: os.Environ(),
-		Now: time.Now, Rand: rand.Reader, ReadFile: os.ReadFile, ReadDir: os.ReadDir, Chroot: chroot,
+		Now: time.Now, Rand: rand.Reader, ReadFile: os.ReadFile, ReadDir: os.ReadDir, Chroot: chroot, Etcd: ConnectEtcd,
 		Runs: state.Open(state.Dir), LockPath: state.LockFile,
 	}
 }

@@ -195,7 +195,7 @@ func (m *member) Status(context.Context, *pb.StatusRequest) (*pb.StatusResponse,
 	if m.quorum() {
 		leader = m.leader
 	}
-	return &pb.StatusResponse{Header: &pb.ResponseHeader{MemberId: m.id}, Leader: leader, Version: "3.6.8", DbSize: 4096, DbSizeInUse: 2048, RaftIndex: 7, RaftTerm: 2, RaftAppliedIndex: 6}, nil
+	return &pb.StatusResponse{Header: &pb.ResponseHeader{MemberId: m.id}, Leader: leader, Version: "3.6.8", DbSize: 4096, DbSizeInUse: 2048, DbSizeQuota: 8192, RaftIndex: 7, RaftTerm: 2, RaftAppliedIndex: 6}, nil
 }
 
 // start serves the members of the suite and returns a client that knows the first.

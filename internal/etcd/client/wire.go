@@ -166,6 +166,8 @@ func invokeStatus(ctx context.Context, conn *grpc.ClientConn) (s etcd.Status, er
 			s.InUse = int64(varint)
 		case 10:
 			s.Learner = varint != 0
+		case 12:
+			s.Quota = int64(varint)
 		}
 		return nil
 	})

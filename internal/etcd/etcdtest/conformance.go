@@ -121,7 +121,7 @@ func RunConformance(t *testing.T, build func(t *testing.T) Subject) {
 		}
 		leader := func() uint64 {
 			status, err := s.Client.Status(t.Context(), members[2])
-			if err != nil || status.ID != 3 || status.Version == "" || status.Size == 0 {
+			if err != nil || status.ID != 3 || status.Version == "" || status.Size == 0 || status.Quota == 0 {
 				t.Fatalf("m3 says %+v, %v", status, err)
 			}
 			return status.Leader

@@ -19,6 +19,7 @@ type Etcd struct {
 	sick    map[uint64]bool
 	leader  uint64
 	alarms  []etcd.Alarm
+	sizes   map[uint64][2]int64 // of databases that are not of the usual size: file, in use
 	// mutations counts changes. The answer to number lose is lost: the change is
 	// done all the same.
 	mutations, lose int
@@ -29,7 +30,7 @@ var _ etcd.Client = (*Etcd)(nil)
 
 // New returns an etcd with members, led by the first.
 func New(members ...etcd.Member) *Etcd {
-	e := &Etcd{members: map[uint64]etcd.Member{}, sick: map[uint64]bool{}}
+	e := &Etcd{members: map[uint64]etcd.Member{}, sick: map[uint64]bool{}, sizes: map[uint64][2]int64{}}
 	for _, m := range members {
 		e.members[m.ID] = m
 	}
@@ -58,6 +59,16 @@ func (e *Etcd) Start(name, peerURL, clientURL string) {
 	}
 }
 
+// Recover makes a member answer again.
+func (e *Etcd) Recover(id uint64) { e.mu.Lock(); defer e.mu.Unlock(); delete(e.sick, id) }
+
+// Grow gives a member a database of another size.
+func (e *Etcd) Grow(id uint64, size, inUse int64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.sizes[id] = [2]int64{size, inUse}
+}
+
 // Raise raises an alarm.
 func (e *Etcd) Raise(a etcd.Alarm) { e.mu.Lock(); defer e.mu.Unlock(); e.alarms = append(e.alarms, a) }
 
@@ -84,9 +95,12 @@ func (e *Etcd) Snapshot() string {
 	defer e.mu.Unlock()
 	var b strings.Builder
 	for _, id := range slices.Sorted(maps.Keys(e.members)) {
-		fmt.Fprintf(&b, "member %+v\n", e.members[id])
+		fmt.Fprintf(&b, "member %+v %v\n", e.members[id], e.sizes[id])
 	}
-	return b.String()
+	for _, a := range e.alarms {
+		fmt.Fprintf(&b, "alarm %+v\n", a)
+	}
+	return b.String() + fmt.Sprintf("leader %d\n", e.leader)
 }
 
 // answers reports, with the lock held, whether a quorum of voters does.
@@ -151,7 +165,10 @@ func (e *Etcd) Status(ctx context.Context, m etcd.Member) (etcd.Status, error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s := etcd.Status{ID: m.ID, Version: "3.6.8", Learner: e.members[m.ID].Learner, Term: 2, Index: 100, Applied: 100, Size: 4 << 20, InUse: 3 << 20}
+	s := etcd.Status{ID: m.ID, Version: "3.6.8", Learner: e.members[m.ID].Learner, Term: 2, Index: 100, Applied: 100, Size: 4 << 20, InUse: 3 << 20, Quota: 2 << 30}
+	if size, ok := e.sizes[m.ID]; ok {
+		s.Size, s.InUse = size[0], size[1]
+	}
 	if e.answers() {
 		s.Leader = e.leader
 	}
@@ -277,6 +294,14 @@ func (e *Etcd) Defragment(ctx context.Context, m etcd.Member) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.mutations++
+	size, ok := e.sizes[m.ID]
+	if !ok {
+		size[1] = 3 << 20
+	}
+	e.sizes[m.ID] = [2]int64{size[1], size[1]}
+	if e.mutations == e.lose {
+		return e.lost
+	}
 	return nil
 }
 

@@ -40,6 +40,7 @@ type Machine struct {
 	tree      map[string]*node
 	units     map[string]*unit
 	loaded    time.Time // last daemon-reload
+	dropIns   []string  // that systemd knows since then
 	listeners []Listener
 	programs  map[string]Program
 	network   network

@@ -3,6 +3,7 @@ package hosttest
 import (
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,7 +52,7 @@ func (m *Machine) systemctl(cmd host.Cmd) (host.Result, error) {
 	if verb == "daemon-reload" {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		m.loaded = m.clock()
+		m.loaded, m.dropIns = m.clock(), m.dropInFiles()
 		return host.Result{}, nil
 	}
 	if verb == "show" {
@@ -162,6 +163,7 @@ func (m *Machine) properties(name string, asked []string) string {
 		}
 	}
 	if u != nil {
+		values["DropInPaths"], values["NeedDaemonReload"] = m.loadedDropIns(name)
 		maps.Copy(values, u.Properties)
 	}
 	values["Id"] = name
@@ -170,6 +172,32 @@ func (m *Machine) properties(name string, asked []string) string {
 		fmt.Fprintf(&out, "%s=%s\n", p, values[p])
 	}
 	return out.String()
+}
+
+// dropInFiles are the administrator's drop-ins of all units.
+func (m *Machine) dropInFiles() []string {
+	var files []string
+	for p := range m.tree {
+		if ok, _ := path.Match("/etc/systemd/system/*.d/*.conf", p); ok {
+			files = append(files, p)
+		}
+	}
+	slices.Sort(files)
+	return files
+}
+
+// loadedDropIns are those that systemd read at its last daemon-reload, and
+// whether they are others now, as it says itself.
+func (m *Machine) loadedDropIns(unit string) (paths, reload string) {
+	of := func(files []string) []string {
+		return slices.DeleteFunc(slices.Clone(files), func(p string) bool { return path.Dir(p) != "/etc/systemd/system/"+unit+".d" })
+	}
+	loaded, now := of(m.dropIns), of(m.dropInFiles())
+	changed := func(p string) bool { return m.tree[p] != nil && m.tree[p].changed.After(m.loaded) }
+	if !slices.Equal(loaded, now) || slices.ContainsFunc(now, changed) {
+		return strings.Join(loaded, " "), "yes"
+	}
+	return strings.Join(loaded, " "), "no"
 }
 
 // Fail has the process of a unit die again, as often as is said since it was

@@ -1,0 +1,82 @@
+package effect
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/clusteradm/clusteradm/internal/cri"
+	"github.com/clusteradm/clusteradm/internal/plan"
+)
+
+// PodGone is a static pod that the container runtime does not have any more.
+// Nothing keeps the kubelet from starting it again: its manifest has to be
+// gone, or the kubelet stopped.
+type PodGone struct {
+	Host  string
+	Name  string        // of the component, and of its container
+	Grace time.Duration // between SIGTERM and SIGKILL
+}
+
+type podGoneObserved struct {
+	running   []cri.Container
+	sandboxes []cri.Sandbox
+}
+
+// Key implements plan.Effect.
+func (p PodGone) Key() string { return "no pod " + p.Name }
+
+// Observe implements plan.Effect.
+func (p PodGone) Observe(ctx context.Context, v plan.View) (plan.Observed, error) {
+	var o podGoneObserved
+	containers, err := v.Runtime(p.Host).Containers(ctx)
+	if err != nil {
+		return nil, wrapObserve(p, err)
+	}
+	all, err := v.Runtime(p.Host).Sandboxes(ctx)
+	if err != nil {
+		return nil, wrapObserve(p, err)
+	}
+	in := map[string]bool{} // others may call their pods etcd-backup
+	for _, c := range containers {
+		if c.Name != p.Name || c.Namespace != "kube-system" || !strings.HasPrefix(c.Pod, p.Name+"-") {
+			continue
+		}
+		in[c.SandboxID] = true
+		if c.Running {
+			o.running = append(o.running, c)
+		}
+	}
+	for _, s := range all {
+		if in[s.ID] {
+			o.sandboxes = append(o.sandboxes, s)
+		}
+	}
+	return o, nil
+}
+
+// Diff implements plan.Effect.
+func (p PodGone) Diff(observed plan.Observed) plan.Change {
+	if len(observed.(podGoneObserved).sandboxes) == 0 {
+		return plan.Change{}
+	}
+	return plan.Change{Verb: plan.Stop, Summary: "pod " + p.Name}
+}
+
+// Apply implements plan.Effect. Removing a pod kills what runs in it; so that
+// is ended before.
+func (p PodGone) Apply(ctx context.Context, w plan.World, observed plan.Observed) error {
+	o, runtime := observed.(podGoneObserved), w.RuntimeWriter(p.Host)
+	for _, c := range o.running {
+		if err := runtime.StopContainer(ctx, c.ID, p.Grace); err != nil {
+			return fmt.Errorf("stop %s: %w", p.Name, err)
+		}
+	}
+	for _, s := range o.sandboxes {
+		if err := runtime.RemoveSandbox(ctx, s.ID); err != nil {
+			return fmt.Errorf("remove pod %s/%s: %w", s.Namespace, s.Name, err)
+		}
+	}
+	return nil
+}
