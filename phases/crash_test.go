@@ -48,8 +48,12 @@ type rig struct {
 }
 
 // rigs has a machine for every list. A list without one fails TestCrashMatrix.
-var rigs = map[string]func(t *testing.T) *rig{"init": initRig, "join": joinRig, "renew": renewRig, "requests": requestsRig, "fix": fixRig, "reset": resetRig, "etcdinit": etcdInitRig, "memberreplace": replaceRig,
-	"endpoint": endpointRig}
+var rigs = map[string]func(t *testing.T) *rig{
+	"init": initRig, "join": joinRig, "renew": renewRig, "requests": requestsRig, "fix": fixRig, "reset": resetRig,
+	"etcdinit":      etcdInitRig,
+	"memberreplace": replaceRig,
+	"endpoint":      endpointRig,
+}
 
 func TestCrashMatrix(t *testing.T) {
 	for name, list := range phases.Lists() {

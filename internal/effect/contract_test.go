@@ -93,6 +93,7 @@ func highAvailabilityRows(t *testing.T) map[string]row {
 		sharedRows(t),
 		joinRows(),
 		keepRows(),
+		fieldsRows(t),
 	)
 }
 
@@ -109,7 +110,7 @@ func rows(t *testing.T) map[string]row {
 	shown.Content, shown.Shown = secret.NewBytes([]byte("a: 1\nb: 2\n")), true
 	empty := file(0o644)
 	empty.Content = secret.NewBytes(nil)
-	return all(staticPodRows(), resetRows(), kernelRows(), highAvailabilityRows(t), fieldsRows(t), map[string]row{
+	return all(staticPodRows(), resetRows(), kernelRows(), highAvailabilityRows(t), map[string]row{
 		"await": {effect: effect.Await{What: "something"}, so: true},
 
 		"file, absent":           {effect: file(0o600)},

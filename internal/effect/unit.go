@@ -67,6 +67,8 @@ func (u Unit) Observe(ctx context.Context, v plan.View) (plan.Observed, error) {
 	return o, nil
 }
 
+func isUnitFile(path string) bool { return strings.HasPrefix(path, "/etc/systemd/system/") }
+
 func startedAt(props map[string]string) (time.Time, error) {
 	at, err := time.Parse(unitTime, props["ExecMainStartTimestamp"])
 	if err != nil {
@@ -87,8 +89,6 @@ func UnitStarted(ctx context.Context, r host.Reader, unit string) (time.Time, er
 	}
 	return at, nil
 }
-
-func isUnitFile(path string) bool { return strings.HasPrefix(path, "/etc/systemd/system/") }
 
 // Diff implements plan.Effect.
 func (u Unit) Diff(observed plan.Observed) plan.Change {

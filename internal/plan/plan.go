@@ -257,28 +257,6 @@ type Reset struct {
 	KeepEtcdData bool
 }
 
-// Endpoint is where the cluster is to be reached from now on, and what of it
-// says so today.
-type Endpoint struct {
-	Address string // "host:port"
-	Server  string // the URL that kubelets and kube-proxy are to use
-	CA      []byte // PEM, of the API servers
-	// As they are; nil where there is none, or this node may not see it.
-	Configuration, ClusterInfo, Proxy, ProxyDaemon, Flannel *unstructured.Unstructured
-	// APIServers are all of the cluster.
-	APIServers []APIServer
-	// Silent is why nothing answers at Address; empty if an API server does.
-	Silent string
-}
-
-// APIServer is one of the cluster's.
-type APIServer struct {
-	Node    string `json:"node,omitempty"` // empty when it cannot be told
-	Address string `json:"address"`        // "host:port"
-	// Problem is why it cannot be reached by the endpoint's name.
-	Problem string `json:"problem,omitempty"`
-}
-
 // Etcd is what a command that keeps an etcd was asked for and found.
 type Etcd struct {
 	Seen   []etcd.Seen
@@ -306,4 +284,26 @@ type Replacing struct {
 	// turns are taken by.
 	Turn bool
 	Now  func() time.Time
+}
+
+// Endpoint is where the cluster is to be reached from now on, and what of it
+// says so today.
+type Endpoint struct {
+	Address string // "host:port"
+	Server  string // the URL that kubelets and kube-proxy are to use
+	CA      []byte // PEM, of the API servers
+	// As they are; nil where there is none, or this node may not see it.
+	Configuration, ClusterInfo, Proxy, ProxyDaemon, Flannel *unstructured.Unstructured
+	// APIServers are all of the cluster.
+	APIServers []APIServer
+	// Silent is why nothing answers at Address; empty if an API server does.
+	Silent string
+}
+
+// APIServer is one of the cluster's.
+type APIServer struct {
+	Node    string `json:"node,omitempty"` // empty when it cannot be told
+	Address string `json:"address"`        // "host:port"
+	// Problem is why it cannot be reached by the endpoint's name.
+	Problem string `json:"problem,omitempty"`
 }
