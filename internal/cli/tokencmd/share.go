@@ -47,7 +47,7 @@ func prepareSharing(ctx context.Context, s *session.Session, c *client.Client, k
 		return nil, err
 	}
 	if found.ControlPlaneEndpoint == "" {
-		return nil, &shareError{reason: "further control planes can join only a cluster that has a controlPlaneEndpoint"}
+		return nil, &shareError{"further control planes can join only a cluster that has a controlPlaneEndpoint", "clusteradm endpoint set HOST[:PORT]"}
 	}
 	bundle, err := localBundle(ctx, s, found)
 	if err != nil {
