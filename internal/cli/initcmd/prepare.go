@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/clusteradm/clusteradm/internal/cli/controlplane"
 	"github.com/clusteradm/clusteradm/internal/cli/phasecmd"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cluster"
@@ -57,7 +58,7 @@ func prepare(ctx context.Context, s *session.Session, l *config.Loaded, list []p
 	return &prepared{
 		input: plan.Input{Cluster: l.Cluster, Node: l.Node, Facts: session.HostFacts(s.Now(), l.Node.Host, f), PKI: found},
 		found: found,
-		ours:  ours(f, l.Node, found),
+		ours:  ours(f, l.Cluster, l.Node, found),
 		names: names,
 	}, nil
 }
@@ -71,7 +72,7 @@ func needsPrograms(phase string) bool {
 
 // ours reports that the machine is this node of this cluster: its kubelet.conf
 // trusts our CA and has our node's name and address.
-func ours(f cluster.HostFacts, n cluster.Node, b *pki.Bundle) bool {
+func ours(f cluster.HostFacts, c *cluster.Cluster, n cluster.Node, b *pki.Bundle) bool {
 	data := f.PKI[cluster.KubeletConf]
 	if data.Empty() {
 		return false
@@ -85,7 +86,7 @@ func ours(f cluster.HostFacts, n cluster.Node, b *pki.Bundle) bool {
 		return false
 	}
 	mine, err := pki.Pin(b.Pairs["ca"].Cert)
-	return err == nil && theirs == mine && conf.Server == n.LocalEndpoint() && conf.User == "system:node:"+n.Name
+	return err == nil && theirs == mine && conf.Server == c.KubeletEndpoint(n) && conf.User == "system:node:"+n.Name
 }
 
 // has reports whether a phase is to be carried out.
@@ -111,7 +112,7 @@ func (p *prepared) ensure() error {
 	if err := p.serviceAccountStays(); err != nil {
 		return err
 	}
-	p.dropUnusableKubelet(kubeconfigs)
+	controlplane.DropUnusableKubelet(in, kubeconfigs)
 	bundle, err := pki.Ensure(p.found, specs, kubeconfigs, in.Facts.Now)
 	if err != nil {
 		return err
@@ -151,21 +152,6 @@ func (p *prepared) serviceAccountStays() error {
 	path := p.input.Cluster.PKI("sa.key")
 	return &pki.CheckError{Path: path, Problem: pki.Missing, Reason: "it signed the service account tokens of the running cluster",
 		Hint: "restore " + path + " and sa.pub from a backup"}
-}
-
-// dropUnusableKubelet has the kubelet's credentials made anew from the local CA
-// when its kubelet.conf refers to a certificate that is missing, expired or of
-// another node or cluster: the kubelet could not start with it, nor renew it.
-func (p *prepared) dropUnusableKubelet(kubeconfigs []pki.KubeconfigSpec) {
-	conf, err := pki.DecodeKubeconfig(p.found.Kubeconfigs[cluster.KubeletConf])
-	if err != nil || len(conf.Cert) > 0 {
-		return // absent, or embedded and checked by pki.Ensure
-	}
-	for _, k := range kubeconfigs {
-		if k.Path == cluster.KubeletConf && pki.UsableClient(k, p.input.HostFacts().PKI[cluster.KubeletClientPEM], p.found.Pairs["ca"].Cert, p.input.Facts.Now) != nil && !p.found.External("ca") {
-			delete(p.found.Kubeconfigs, cluster.KubeletConf)
-		}
-	}
 }
 
 // client talks to this node's own API server as the administrator whose
