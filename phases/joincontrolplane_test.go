@@ -269,3 +269,90 @@ func TestMembersOfLostMachinesAreRemoved(t *testing.T) {
 		})
 	}
 }
+
+// plannedJoin are the steps, by their IDs, of a control plane's join.
+func plannedJoin(t *testing.T, change func(*plan.Input)) map[string]plan.Step {
+	t.Helper()
+	in, err := joinControlPlaneRig(t).input(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(&in)
+	p, err := plan.Build("join", phases.Join(), in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := map[string]plan.Step{}
+	for _, g := range p.Groups {
+		for _, s := range g.Steps {
+			steps[s.ID] = s.Step
+		}
+	}
+	return steps
+}
+
+// Where nobody here has the authority's key, the kubelet asks for its
+// certificate as a worker's does.
+func TestControlPlaneOfAnExternalAuthority(t *testing.T) {
+	steps := plannedJoin(t, func(in *plan.Input) {
+		bundle := *in.PKI
+		bundle.Pairs, bundle.Kubeconfigs = maps.Clone(bundle.Pairs), maps.Clone(bundle.Kubeconfigs)
+		bundle.Pairs["ca"] = pki.Pair{Cert: bundle.Pairs["ca"].Cert}
+		delete(bundle.Kubeconfigs, cluster.KubeletConf)
+		in.PKI = &bundle
+	})
+	for id, want := range map[string]bool{
+		"kubelet-start/bootstrap-kubelet.conf@cp2":          true,
+		"kubelet-wait-bootstrap/certificate@cp2":            true,
+		"kubelet-wait-bootstrap/node@cp2":                   false, // its components are waited for
+		"control-plane-prepare/kubeconfig/kubelet.conf@cp2": false,
+		"control-plane-prepare/kubeconfig/admin.conf@cp2":   true,
+		"control-plane-prepare/download-certs/ca.key@cp2":   false,
+	} {
+		if _, ok := steps[id]; ok != want {
+			t.Errorf("step %s is there: %t", id, ok)
+		}
+	}
+}
+
+func TestControlPlaneOfAnExternalEtcd(t *testing.T) {
+	steps := plannedJoin(t, func(in *plan.Input) {
+		c := *in.Cluster
+		c.Etcd.External = &cluster.ExternalEtcd{Endpoints: []string{"https://192.0.2.50:2379"}, CAFile: "/etc/etcd/ca.crt", CertFile: "/etc/etcd/client.crt", KeyFile: "/etc/etcd/client.key"}
+		in.Cluster = &c
+		for _, path := range []string{"/etc/etcd/ca.crt", "/etc/etcd/client.crt", "/etc/etcd/client.key"} {
+			in.Join.Shared = append(in.Join.Shared, pki.NamedFile{Path: path, Content: secret.NewBytes([]byte(path)), Mode: 0o600})
+		}
+	})
+	files := 0
+	for id, s := range steps {
+		if strings.Contains(id, "etcd-") || strings.Contains(id, "/etcd") && !strings.Contains(id, "dir-etc-etcd") {
+			t.Errorf("there is a step %s", id)
+		}
+		if f, ok := s.Effect.(effect.File); ok && strings.HasPrefix(f.Path, "/etc/etcd/") {
+			files++
+		}
+	}
+	if _, ok := steps["control-plane-prepare/download-certs/dir-etc-etcd@cp2"]; !ok || files != 3 {
+		t.Errorf("%d files for the external etcd", files)
+	}
+}
+
+// Phases of control planes do nothing for a worker.
+func TestWorkerHasNothingOfAControlPlane(t *testing.T) {
+	in, err := joinRig(t).input(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := plan.Build("join", phases.Join(), in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range p.Groups {
+		for _, s := range g.Steps {
+			if !strings.HasPrefix(s.ID, "kubelet-") {
+				t.Errorf("there is a step %s", s.ID)
+			}
+		}
+	}
+}

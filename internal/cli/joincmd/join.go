@@ -147,7 +147,7 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 	if err != nil {
 		return err
 	}
-	if slices.Contains(skip, "etcd-join") {
+	if slices.Contains(skip, "etcd-join") && slices.Contains(phasecmd.Names(some, nil), "etcd-member") {
 		skip = append(skip, "etcd-member") // kubeadm's phase is both
 	}
 	names := phasecmd.Names(some, skip)
