@@ -1,6 +1,7 @@
 package manifests_test
 
 import (
+	"net/netip"
 	"testing"
 
 	"github.com/clusteradm/clusteradm/manifests"
@@ -38,6 +39,36 @@ func FuzzRejoin(f *testing.F) {
 		flags, err := manifests.Flags(rejoined)
 		if err != nil || flags["initial-cluster"] != "a=https://a:2380" || flags["initial-cluster-state"] != "existing" {
 			t.Errorf("%v, %v of\n%s", flags, err, rejoined)
+		}
+	})
+}
+
+// Whatever is read as a balancer's configuration is one, and means the same
+// when it is written.
+func FuzzParseBalancer(f *testing.F) {
+	for _, b := range []manifests.Balancer{
+		{Listen: netip.MustParseAddrPort("127.0.0.1:7443"), Backends: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.10:6443")}, Endpoint: "a.b:1", CASum: "0a"},
+		{Listen: netip.MustParseAddrPort("[::1]:7443"), Backends: []netip.AddrPort{netip.MustParseAddrPort("[2001:db8::1]:6443")}},
+	} {
+		config, err := b.Render()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(config)
+	}
+	f.Add([]byte("bind 1:1\nserver x\nserver endpoint\n# ca:"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		b, err := manifests.ParseBalancer(data)
+		if err != nil {
+			return
+		}
+		config, err := b.Render()
+		if err != nil {
+			t.Fatalf("%+v: %v", b, err)
+		}
+		back, err := manifests.ParseBalancer(config)
+		if err != nil || back.Listen != b.Listen {
+			t.Errorf("%+v becomes %+v, %v", b, back, err)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package phases_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -245,6 +246,20 @@ func load(t *testing.T) *config.Loaded {
 	return loaded
 }
 
+// initShared is what init --upload-certs shares of entropy, encrypted once for
+// all machines.
+var initShared plan.Shared
+
+func shared(t *testing.T, b *pki.Bundle) plan.Shared {
+	t.Helper()
+	key := secret.NewString(strings.Repeat("5a", 32))
+	sealed, err := pki.Seal(b, key, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan.Shared{Key: key, Sealed: sealed, Owner: cluster.Token{ID: "fedcba", Secret: secret.NewString("0123456789abcdef"), TTL: 2 * time.Hour}}
+}
+
 // entropy makes one PKI for all machines of the matrix, so that they can be
 // compared byte for byte. That pki.Ensure itself resumes from every prefix is
 // pki's own test.
@@ -259,6 +274,7 @@ func initRig(t *testing.T) *rig {
 		if entropy, err = pki.Ensure(nil, specs, kubeconfigs, now); err != nil {
 			t.Fatal(err)
 		}
+		initShared = shared(t, entropy)
 	}
 	var files []string
 	for _, s := range specs {
@@ -281,7 +297,7 @@ func initRig(t *testing.T) *rig {
 		if bundle, err = pki.Ensure(bundle, specs, kubeconfigs, now); err != nil {
 			return plan.Input{}, err
 		}
-		return plan.Input{Cluster: loaded.Cluster, Node: loaded.Node, PKI: bundle,
+		return plan.Input{Cluster: loaded.Cluster, Node: loaded.Node, PKI: bundle, Shared: initShared,
 			Facts: cluster.Facts{Now: now, Hosts: map[string]cluster.HostFacts{"cp1": f}}}, nil
 	}
 	return r

@@ -15,7 +15,7 @@ func itoa(n int) string { return strconv.Itoa(n) }
 // Whatever comes in, there is an error, or a cluster whose own document is
 // valid and means the same.
 func FuzzLoad(f *testing.F) {
-	for _, seed := range []string{"", full, initDoc, oldInit + "nodeRegistration: {kubeletExtraArgs: {v: x}}\n", oldCluster + "apiServer: {timeoutForControlPlane: 1m}\n", oldJoin + discovered, upgradeDoc, clusterDoc + "dns: &a {x: *a}\n", joinDoc + discovered, resetDoc + "unmountFlags: [MNT_FORCE]\n", kubeletDoc + "a: {<<: [*b]}\n", addonsDoc, proxyDoc + "? [a]\n: b\n", "--- !!binary x\n", "{}\n---\n- 1"} {
+	for _, seed := range []string{"", full, initDoc, oldInit + "nodeRegistration: {kubeletExtraArgs: {v: x}}\n", oldCluster + "apiServer: {timeoutForControlPlane: 1m}\n", oldJoin + discovered, upgradeDoc, clusterDoc + "dns: &a {x: *a}\n", joinDoc + discovered, resetDoc + "unmountFlags: [MNT_FORCE]\n", kubeletDoc + "a: {<<: [*b]}\n", addonsDoc, endpointDoc + virtualIP + "nodeLoadBalancer: {}\n", proxyDoc + "? [a]\n: b\n", "--- !!binary x\n", "{}\n---\n- 1"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, docs []byte) {

@@ -204,6 +204,23 @@ type Join struct {
 	BootstrapKubeconfig secret.Bytes
 	// Joined is true when the kubelet has a usable certificate of this cluster.
 	Joined bool
+	// Shared are files of all control planes that the bundle does not hold: what
+	// an API server shows to an etcd that others run.
+	Shared []pki.NamedFile
+	Etcd   JoinEtcd
+}
+
+// JoinEtcd is what a joining control plane learned of the cluster's own etcd.
+type JoinEtcd struct {
+	// Data is true when this node's member has started before: it goes on with
+	// the manifest that it has. Voter is true when it has its vote as well.
+	Data, Voter bool
+	// Remove are members that only stand in the way: this machine's own from
+	// before it lost its data, and those of machines that are gone. The others
+	// have a quorum without them.
+	Remove []etcd.Member
+	// Now is the clock by which turns end.
+	Now func() time.Time
 }
 
 // Certs is what the command made for a list that writes certificates again.
