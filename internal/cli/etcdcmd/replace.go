@@ -16,6 +16,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/etcd"
 	"github.com/clusteradm/clusteradm/internal/facts"
+	"github.com/clusteradm/clusteradm/internal/lease"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/manifests"
 	"github.com/clusteradm/clusteradm/phases"
@@ -70,16 +71,25 @@ func runReplace(ctx context.Context, s *session.Session, name string, dryRun boo
 	in.Cluster = &cluster.Cluster{Timeouts: cluster.Timeouts{ControlPlaneHealth: startWithin}}
 	in.Etcd.Replace = &plan.Replacing{Replacement: record, PeerURL: o.Access.PeerURLs[0], DataDir: o.Access.DataDir,
 		Old: o.Old, Kept: o.Kept, APIServer: apiServerHere(ctx, s), Now: s.Now}
+	parts := o.parts()
+	if k := o.turn(ctx, s, name); k != nil {
+		parts.Kube, in.Etcd.Replace.Turn = k, true
+		keeping, stop := k.keep(ctx)
+		defer stop()
+		ctx = keeping
+	}
 	p, err := plan.Build(replaceList, phases.MemberReplace(), in, nil)
 	if err != nil {
 		return err
 	}
-	parts := o.parts()
 	parts.Runtime = s.Runtime(runtimeSocket(ctx, s))
 	if dryRun {
 		return s.DryRun(ctx, parts, p)
 	}
 	result, err := s.Apply(ctx, parts, p)
+	if lost := (*lease.LostError)(nil); err != nil && errors.As(context.Cause(ctx), &lost) {
+		return lost // and not that it was interrupted
+	}
 	if err != nil {
 		return err
 	}
