@@ -90,7 +90,7 @@ goes on where it was.`,
 // etcd holds what is about etcd alone.
 func etcd(s *session.Session) *cobra.Command {
 	cmd := session.Group(&cobra.Command{Use: "etcd", Short: "Run etcd on machines of its own", Example: "  clusteradm etcd init"})
-	cmd.AddCommand(etcdrolecmd.Init(s), etcdrolecmd.ClientCertificate(s))
+	cmd.AddCommand(etcdrolecmd.Init(s), etcdrolecmd.Join(s), etcdrolecmd.ClientCertificate(s))
 	return cmd
 }
 

@@ -72,6 +72,10 @@ func (p *prepared) checks(s *session.Session, list string) session.Checked {
 // is not on the machine.
 func (p *prepared) ensure() error {
 	in := &p.input
+	if p.endpoint != "" && len(p.found.Pairs["etcd/ca"].Cert) == 0 {
+		dir := in.Cluster.PKI("etcd")
+		return &noAuthorityError{in.Cluster.PKI("etcd", "ca.crt"), "scp HOST:" + dir + "/ca.crt HOST:" + dir + "/ca.key " + dir + "/   # from the machine of etcd init"}
+	}
 	var wanted []pki.Spec
 	for _, spec := range pki.Tree(in.Cluster, in.Node) {
 		if p.has("certs/"+spec.Name) || spec.Base == "etcd/ca" && len(p.found.Pairs[spec.Base].Cert) > 0 {
