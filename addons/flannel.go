@@ -35,7 +35,7 @@ func Flannel(c *cluster.Cluster, n cluster.Node, images FlannelImages) ([]*unstr
 	if err != nil {
 		return nil, fmt.Errorf("render flannel: %w", err)
 	}
-	server, err := url.Parse(c.Endpoint(n))
+	server, err := url.Parse(c.NodeEndpoint(n))
 	if err != nil {
 		return nil, fmt.Errorf("render flannel: %w", err)
 	}

@@ -20,7 +20,7 @@ const configKey = "config.conf"
 // has no endpoint of its own, kube-proxy everywhere talks to the API server
 // on n.
 func KubeProxy(c *cluster.Cluster, n cluster.Node, image string) ([]*unstructured.Unstructured, error) {
-	objects, err := render("kube-proxy.yaml", map[string]string{"Image": image, "Server": c.Endpoint(n)})
+	objects, err := render("kube-proxy.yaml", map[string]string{"Image": image, "Server": c.NodeEndpoint(n)})
 	if err != nil {
 		return nil, err
 	}

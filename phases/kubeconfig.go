@@ -69,7 +69,7 @@ func kubeletKubeconfig(in plan.Input) ([]plan.Group, error) {
 				Host: in.Node.Host, Path: cluster.KubeletClientPEM, Target: path.Base(initialClient)}},
 		)
 	}
-	refers := pki.EncodeKubeletKubeconfig(in.Cluster.Name, in.Node.LocalEndpoint(), in.Node.Name, conf.CA)
+	refers := pki.EncodeKubeletKubeconfig(in.Cluster.Name, in.Cluster.KubeletEndpoint(in.Node), in.Node.Name, conf.CA)
 	return serial(append(steps, secretFile(in, "kubelet.conf", cluster.KubeletConf, refers, 0o600))...), nil
 }
 

@@ -15,9 +15,10 @@ type KubeconfigSpec struct {
 
 // KubeconfigSpecs lists the kubeconfigs of a control-plane node in the order of
 // kubeadm's phases. What serves the node itself talks to its own API server, so
-// that the node does not depend on others or on a load balancer.
+// that the node does not depend on others or on a load balancer; only the kubelet
+// goes through a node load balancer, which outlives that API server.
 func KubeconfigSpecs(c *cluster.Cluster, n cluster.Node) []KubeconfigSpec {
-	shared, local := c.Endpoint(n), n.LocalEndpoint()
+	shared, local, kubelet := c.Endpoint(n), n.LocalEndpoint(), c.KubeletEndpoint(n)
 	spec := func(name, path, server, user string, groups ...string) KubeconfigSpec {
 		return KubeconfigSpec{Name: name, Path: path, Cluster: c.Name, Server: server, Client: Spec{
 			Name: name, Dir: c.CertificatesDir, CA: "ca", CABase: "ca",
@@ -28,7 +29,7 @@ func KubeconfigSpecs(c *cluster.Cluster, n cluster.Node) []KubeconfigSpec {
 	return []KubeconfigSpec{
 		spec("admin", cluster.AdminConf, shared, "kubernetes-admin", "kubeadm:cluster-admins"),
 		spec("super-admin", cluster.SuperAdminConf, shared, "kubernetes-super-admin", "system:masters"),
-		spec("kubelet", cluster.KubeletConf, local, nodeUser(n.Name), "system:nodes"),
+		spec("kubelet", cluster.KubeletConf, kubelet, nodeUser(n.Name), "system:nodes"),
 		spec("controller-manager", cluster.ControllerConf, local, "system:kube-controller-manager"),
 		spec("scheduler", cluster.SchedulerConf, local, "system:kube-scheduler"),
 	}

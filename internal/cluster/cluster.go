@@ -7,6 +7,7 @@ package cluster
 import (
 	"net"
 	"net/netip"
+	"net/url"
 	"path"
 	"strconv"
 	"time"
@@ -219,6 +220,37 @@ func (n Node) LocalEndpoint() string {
 	return "https://" + net.JoinHostPort(n.Address.String(), strconv.Itoa(n.BindPort))
 }
 
+// Loopback is where a node load balancer listens: on every node the same
+// address, of the family that the cluster's services have.
+func (c *Cluster) Loopback() netip.Addr {
+	if s := c.Networking.ServiceSubnets; len(s) > 0 && s[0].Addr().Is6() {
+		return netip.IPv6Loopback()
+	}
+	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+}
+
+// KubeletEndpoint is the URL at which the kubelet of a control plane reaches
+// the API: the node load balancer when there is one, else its own API server.
+func (c *Cluster) KubeletEndpoint(n Node) string {
+	if c.LoadBalancer != nil {
+		return c.balancer()
+	}
+	return n.LocalEndpoint()
+}
+
+// NodeEndpoint is the URL at which what runs on every node reaches the API: the
+// node load balancer when there is one, else the cluster's endpoint.
+func (c *Cluster) NodeEndpoint(n Node) string {
+	if c.LoadBalancer != nil {
+		return c.balancer()
+	}
+	return c.Endpoint(n)
+}
+
+func (c *Cluster) balancer() string {
+	return "https://" + net.JoinHostPort(c.Loopback().String(), strconv.Itoa(c.LoadBalancer.Port))
+}
+
 // Endpoint is the URL under which the cluster's API is reached: the
 // controlPlaneEndpoint when there is one, else this node's own API server.
 func (c *Cluster) Endpoint(n Node) string {
@@ -230,6 +262,19 @@ func (c *Cluster) Endpoint(n Node) string {
 		host, port = c.ControlPlaneEndpoint, strconv.Itoa(n.BindPort)
 	}
 	return "https://" + net.JoinHostPort(host, port)
+}
+
+// URL is that of a server at a host, a name or an address, and a port.
+func URL(host, port string) string { return "https://" + net.JoinHostPort(host, port) }
+
+// IsLoopback reports that only its own machine reaches a server, a URL.
+func IsLoopback(server string) bool {
+	u, err := url.Parse(server)
+	if err != nil {
+		return false
+	}
+	addr, err := netip.ParseAddr(u.Hostname())
+	return u.Hostname() == "localhost" || err == nil && addr.Unmap().IsLoopback()
 }
 
 // PKI returns the path of a file below the certificates directory.

@@ -54,14 +54,15 @@ func (c *checker) decode(kind string, out any) {
 // given is what the documents say, one value of every kind. What a command has
 // no use for is decoded too: a mistake in it is a mistake.
 type given struct {
-	init    v1beta4.InitConfiguration
-	cluster v1beta4.ClusterConfiguration
-	join    v1beta4.JoinConfiguration
-	reset   v1beta4.ResetConfiguration
-	upgrade v1beta4.UpgradeConfiguration
-	addons  v1alpha1.Addons
-	kubelet kubelet.KubeletConfiguration
-	proxy   kubeproxy.KubeProxyConfiguration
+	init     v1beta4.InitConfiguration
+	cluster  v1beta4.ClusterConfiguration
+	join     v1beta4.JoinConfiguration
+	reset    v1beta4.ResetConfiguration
+	upgrade  v1beta4.UpgradeConfiguration
+	addons   v1alpha1.Addons
+	endpoint v1alpha1.Endpoint
+	kubelet  kubelet.KubeletConfiguration
+	proxy    kubeproxy.KubeProxyConfiguration
 }
 
 func (c *checker) decodeAll() *given {
@@ -72,6 +73,7 @@ func (c *checker) decodeAll() *given {
 	c.decode(v1beta4.ResetKind, &out.reset)
 	c.decode(v1beta4.UpgradeKind, &out.upgrade)
 	c.decode(v1alpha1.AddonsKind, &out.addons)
+	c.decode(v1alpha1.EndpointKind, &out.endpoint)
 	c.decode(kubeletKind, &out.kubelet)
 	c.decode(kubeProxyKind, &out.proxy)
 	for _, kind := range sortedKeys(c.docs) {

@@ -102,7 +102,7 @@ func Load(docs []byte, in Inputs) (*Loaded, error) {
 
 // initKinds are the kinds that have a meaning for init.
 func initKinds() []string {
-	return []string{v1beta4.InitKind, v1beta4.ClusterKind, v1alpha1.AddonsKind, kubeletKind, kubeProxyKind}
+	return []string{v1beta4.InitKind, v1beta4.ClusterKind, v1alpha1.AddonsKind, v1alpha1.EndpointKind, kubeletKind, kubeProxyKind}
 }
 
 // loadInit completes and checks what is given. What it returns is to be used
@@ -127,6 +127,7 @@ func (c *checker) loadInit(given *given, in Inputs) (*Loaded, error) {
 	out.Node.ControlPlane = true
 	out.Node.Address, _ = netip.ParseAddr(init.LocalAPIEndpoint.AdvertiseAddress)
 	out.Node.BindPort = int(init.LocalAPIEndpoint.BindPort)
+	c.endpoint(&given.endpoint, out.Cluster, out.Node)
 	out.Node.Patches = c.at(v1beta4.InitKind, "").patches(init.Patches, in)
 	out.Cluster.Tokens = toTokens(init.BootstrapTokens, in.Now)
 	for i, t := range init.BootstrapTokens {

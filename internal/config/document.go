@@ -113,11 +113,11 @@ func (d *document) identify() bool {
 		v1beta4.ResetKind: v1beta4.APIVersion, v1beta4.UpgradeKind: v1beta4.APIVersion,
 		kubeletKind:         kubelet.SchemeGroupVersion.String(),
 		kubeProxyKind:       kubeproxy.SchemeGroupVersion.String(),
-		v1alpha1.AddonsKind: v1alpha1.APIVersion,
+		v1alpha1.AddonsKind: v1alpha1.APIVersion, v1alpha1.EndpointKind: v1alpha1.APIVersion,
 	}
 	want, known := newest[kind]
 	if !known {
-		d.bad("kind", kindAt, fmt.Sprintf("unknown kind %q", kind), "known are InitConfiguration, ClusterConfiguration, JoinConfiguration, ResetConfiguration, UpgradeConfiguration, KubeletConfiguration, KubeProxyConfiguration and Addons")
+		d.bad("kind", kindAt, fmt.Sprintf("unknown kind %q", kind), "known are InitConfiguration, ClusterConfiguration, JoinConfiguration, ResetConfiguration, UpgradeConfiguration, KubeletConfiguration, KubeProxyConfiguration, Addons and Endpoint")
 		return false
 	}
 	d.kind, d.apiVersion = kind, apiVersion

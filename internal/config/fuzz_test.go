@@ -3,9 +3,12 @@ package config_test
 import (
 	"bytes"
 	"errors"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
+
+	"sigs.k8s.io/yaml"
 
 	"github.com/clusteradm/clusteradm/internal/config"
 )
@@ -15,7 +18,7 @@ func itoa(n int) string { return strconv.Itoa(n) }
 // Whatever comes in, there is an error, or a cluster whose own document is
 // valid and means the same.
 func FuzzLoad(f *testing.F) {
-	for _, seed := range []string{"", full, initDoc, oldInit + "nodeRegistration: {kubeletExtraArgs: {v: x}}\n", oldCluster + "apiServer: {timeoutForControlPlane: 1m}\n", oldJoin + discovered, upgradeDoc, clusterDoc + "dns: &a {x: *a}\n", joinDoc + discovered, resetDoc + "unmountFlags: [MNT_FORCE]\n", kubeletDoc + "a: {<<: [*b]}\n", addonsDoc, proxyDoc + "? [a]\n: b\n", "--- !!binary x\n", "{}\n---\n- 1"} {
+	for _, seed := range []string{"", full, initDoc, oldInit + "nodeRegistration: {kubeletExtraArgs: {v: x}}\n", oldCluster + "apiServer: {timeoutForControlPlane: 1m}\n", oldJoin + discovered, upgradeDoc, clusterDoc + "dns: &a {x: *a}\n", joinDoc + discovered, resetDoc + "unmountFlags: [MNT_FORCE]\n", kubeletDoc + "a: {<<: [*b]}\n", addonsDoc, endpointDoc + virtualIP + "nodeLoadBalancer: {}\n", proxyDoc + "? [a]\n: b\n", "--- !!binary x\n", "{}\n---\n- 1"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, docs []byte) {
@@ -85,4 +88,39 @@ func lines(docs []byte) int {
 		}
 	}
 	return n
+}
+
+// Of any document only the endpoint and the names change, and once.
+func FuzzSetEndpoint(f *testing.F) {
+	for _, seed := range []string{clusterDoc, clusterDoc + "apiServer: {}\n", "apiServer:\n  certSANs:\n  - a\ncontrolPlaneEndpoint: |-\n  x\n", "{}", "a: &b [1]\nc: *b\n", "apiServer:\n  certSANs: [a]\n  extraArgs: []\nz: 1"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		out, err := config.SetEndpoint(data, "k8s.example.com:6443", "old.example.com")
+		if err != nil {
+			return
+		}
+		if again, err := config.SetEndpoint(out, "k8s.example.com:6443", "old.example.com"); err != nil || !bytes.Equal(again, out) {
+			t.Fatalf("%v\n%s\n%s", err, out, again)
+		}
+		var before, after map[string]any
+		if yaml.Unmarshal(data, &before) != nil || yaml.Unmarshal(out, &after) != nil || after["controlPlaneEndpoint"] != "k8s.example.com:6443" {
+			t.Fatalf("%s", out)
+		}
+		for _, changed := range []map[string]any{before, after} {
+			delete(changed, "controlPlaneEndpoint")
+			if server, ok := changed["apiServer"].(map[string]any); ok {
+				delete(server, "certSANs")
+			}
+			if server, ok := changed["apiServer"].(map[string]any); ok && len(server) == 0 {
+				delete(changed, "apiServer")
+			}
+		}
+		if server, ok := before["apiServer"]; ok && server == nil {
+			delete(before, "apiServer")
+		}
+		if _, ok := before["apiServer"].(map[string]any); ok == (before["apiServer"] != nil) && !reflect.DeepEqual(before, after) {
+			t.Fatalf("%v\n%v", before, after)
+		}
+	})
 }

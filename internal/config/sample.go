@@ -13,7 +13,9 @@ import (
 var samples embed.FS
 
 // SampleKinds are the kinds that Sample adds to a document of init.
-func SampleKinds() []string { return []string{v1alpha1.AddonsKind, kubeletKind, kubeProxyKind} }
+func SampleKinds() []string {
+	return []string{v1alpha1.AddonsKind, v1alpha1.EndpointKind, kubeletKind, kubeProxyKind}
+}
 
 // Sample is a commented configuration of a command (init, join, reset or
 // upgrade) that means exactly the defaults, with the documents of further kinds
@@ -23,7 +25,7 @@ func Sample(command string, kinds ...string) ([]byte, error) {
 	if names == nil {
 		return nil, fmt.Errorf("no configuration of %q", command)
 	}
-	files := map[string]string{kubeletKind: "kubelet", kubeProxyKind: "kubeproxy", v1alpha1.AddonsKind: "addons"}
+	files := map[string]string{kubeletKind: "kubelet", kubeProxyKind: "kubeproxy", v1alpha1.AddonsKind: "addons", v1alpha1.EndpointKind: "endpoint"}
 	for _, kind := range kinds {
 		if files[kind] == "" {
 			return nil, fmt.Errorf("no sample of the kind %q: one of %v", kind, SampleKinds())

@@ -69,7 +69,7 @@ func TestSamplesAreTheDefaults(t *testing.T) {
 func TestSamplesAreComplete(t *testing.T) {
 	field := regexp.MustCompile(`^ *#?(  )*(- )?[a-zA-Z]+:( |\n)`)
 	for command, types := range map[string][]any{
-		"init": {v1beta4.InitConfiguration{}, v1beta4.ClusterConfiguration{}, v1alpha1.Addons{}}, "join": {v1beta4.JoinConfiguration{}},
+		"init": {v1beta4.InitConfiguration{}, v1beta4.ClusterConfiguration{}, v1alpha1.Addons{}, v1alpha1.Endpoint{}}, "join": {v1beta4.JoinConfiguration{}},
 		"reset": {v1beta4.ResetConfiguration{}}, "upgrade": {v1beta4.UpgradeConfiguration{}},
 	} {
 		kinds := []string{}

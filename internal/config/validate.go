@@ -107,7 +107,7 @@ func Migrate(docs []byte, in Inputs) ([]byte, Errors, error) {
 		}
 		out = append(out, data)
 	}
-	for _, kind := range []string{kubeletKind, kubeProxyKind, v1alpha1.AddonsKind} {
+	for _, kind := range []string{kubeletKind, kubeProxyKind, v1alpha1.AddonsKind, v1alpha1.EndpointKind} {
 		if !c.given(kind) {
 			continue
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/config"
+	"github.com/clusteradm/clusteradm/internal/event"
 	"github.com/clusteradm/clusteradm/internal/kube/client"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/world"
@@ -33,6 +34,11 @@ func prepare(ctx context.Context, s *session.Session, l *config.Loaded, list []p
 	for _, spec := range pki.Tree(l.Cluster, l.Node) {
 		files = append(files, spec.KeyPath(), spec.CertPath(), spec.PublicPath())
 	}
+	if l.Cluster.Etcd.External != nil { // whose client's files control planes share
+		files = append(files, pki.SharedFiles(l.Cluster)...)
+		slices.Sort(files)
+		files = slices.Compact(files)
+	}
 	names := phasecmd.Names(list, skip)
 	look := func() (cluster.HostFacts, error) {
 		return s.Facts(ctx, l.Cluster, l.Node, files, slices.ContainsFunc(names, needsPrograms))
@@ -52,7 +58,7 @@ func prepare(ctx context.Context, s *session.Session, l *config.Loaded, list []p
 	return &prepared{
 		input: plan.Input{Cluster: l.Cluster, Node: l.Node, Facts: session.HostFacts(s.Now(), l.Node.Host, f), PKI: found},
 		found: found,
-		ours:  ours(f, l.Node, found),
+		ours:  ours(f, l.Cluster, l.Node, found),
 		names: names,
 	}, nil
 }
@@ -66,7 +72,7 @@ func needsPrograms(phase string) bool {
 
 // ours reports that the machine is this node of this cluster: its kubelet.conf
 // trusts our CA and has our node's name and address.
-func ours(f cluster.HostFacts, n cluster.Node, b *pki.Bundle) bool {
+func ours(f cluster.HostFacts, c *cluster.Cluster, n cluster.Node, b *pki.Bundle) bool {
 	data := f.PKI[cluster.KubeletConf]
 	if data.Empty() {
 		return false
@@ -80,7 +86,7 @@ func ours(f cluster.HostFacts, n cluster.Node, b *pki.Bundle) bool {
 		return false
 	}
 	mine, err := pki.Pin(b.Pairs["ca"].Cert)
-	return err == nil && theirs == mine && conf.Server == n.LocalEndpoint() && conf.User == "system:node:"+n.Name
+	return err == nil && theirs == mine && conf.Server == c.KubeletEndpoint(n) && conf.User == "system:node:"+n.Name
 }
 
 // has reports whether a phase is to be carried out.
@@ -113,6 +119,25 @@ func (p *prepared) ensure() error {
 	}
 	in.PKI = bundle
 	return nil
+}
+
+// share encrypts what further control planes need, if that was asked for.
+func (p *prepared) share(s *session.Session, asked, whole bool) (bool, error) {
+	in := &p.input
+	switch {
+	case !p.has("upload-certs"):
+		return false, nil
+	case !asked:
+		if !whole {
+			s.Caution(event.Event{Message: "nothing is shared without --upload-certs", Hint: "clusteradm init phase upload-certs --upload-certs"})
+		}
+		return false, nil
+	case whole && in.Cluster.ControlPlaneEndpoint == "":
+		s.Caution(event.Event{Message: "certificates are shared, but further control planes can join only a cluster that has a controlPlaneEndpoint"})
+	}
+	shared, err := s.Share(in.PKI, in.Cluster.CertificateKey)
+	in.Shared = shared
+	return err == nil, err
 }
 
 // serviceAccountStays refuses to make new service account keys for a control

@@ -70,7 +70,7 @@ func bind(s *session.Session, o *options, cmd *cobra.Command, some []plan.Phase,
 		if err := o.take(s, args); err != nil {
 			return err
 		}
-		return run(cmd.Context(), s, o, some, whole)
+		return o.diagnosed(cmd.Context(), s, run(cmd.Context(), s, o, some, whole))
 	}
 }
 
