@@ -60,5 +60,5 @@ func (s *Session) CheckFacts(ctx context.Context, c *cluster.Cluster, n cluster.
 
 // externalEtcd connects to one endpoint of an etcd that others run.
 func (s *Session) externalEtcd(endpoint string, ca, cert []byte, key secret.Bytes) (facts.EtcdReader, error) {
-	return etcdclient.New(etcdclient.Config{Endpoints: []string{endpoint}, CA: ca, Cert: cert, Key: key, Dial: s.Machine.DialHost})
+	return s.Etcd(etcdclient.Config{Endpoints: []string{endpoint}, CA: ca, Cert: cert, Key: key, Dial: s.Machine.DialHost})
 }
