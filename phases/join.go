@@ -28,6 +28,7 @@ func Join() []plan.Phase {
 			nothing("control-plane", "Write the control plane's manifests")),
 		hidden(nothing("check-etcd", "Check that etcd is healthy")),
 		kubeletJoin(),
+		hidden(endpoint()),
 		nothing("etcd-join", "Make this node a member of etcd (nothing to do for a worker)"),
 		kubeletWaitBootstrap(),
 		nothing("control-plane-join", "Mark a further control plane (nothing to do for a worker)",

@@ -12,6 +12,7 @@ import (
 
 	"github.com/clusteradm/clusteradm/internal/cli/certscmd"
 	"github.com/clusteradm/clusteradm/internal/cli/configcmd"
+	"github.com/clusteradm/clusteradm/internal/cli/endpointcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cli/initcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/joincmd"
@@ -79,7 +80,7 @@ goes on where it was.`,
 	session.Group(root)
 	root.AddCommand(
 		initcmd.New(s), joincmd.New(s), preflightcmd.New(s), certscmd.New(s), configcmd.New(s), kubeconfigcmd.New(s),
-		tokencmd.New(s), resetcmd.New(s), rollbackcmd.New(s), version(s), preflightcmd.Topic(),
+		tokencmd.New(s), endpointcmd.New(s), resetcmd.New(s), rollbackcmd.New(s), version(s), preflightcmd.Topic(),
 	)
 	root.AddCommand(topics()...)
 	furnish(root)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/netip"
 	"time"
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
@@ -40,6 +41,9 @@ type World interface {
 	RuntimeWriter(host string) cri.Writer
 	EtcdWriter(host string) etcd.Writer
 	KubeWriter() kube.Writer
+	// Tell sends a line to the program that listens on a Unix socket of the
+	// named host.
+	Tell(ctx context.Context, host, socket, line string) error
 }
 
 // Probe is one HTTP health check. With CA empty the server's certificate is
@@ -191,17 +195,28 @@ type Input struct {
 	Certs   Certs
 	Shared  Shared
 	Reset   Reset
-	Etcd    Etcd
+	// Binary is where this program is, for units that run it.
+	Binary string
+	Follow Follow
+	Etcd   Etcd
 }
 
 // HostFacts are the facts of the node that the list is for.
 func (in Input) HostFacts() cluster.HostFacts { return in.Facts.Hosts[in.Node.Host] }
+
+// Follow is what the node load balancer is to be given.
+type Follow struct {
+	Config   []byte           // its configuration as it is
+	Backends []netip.AddrPort // the API servers
+}
 
 // Join is what a joining node learned from the cluster before planning.
 type Join struct {
 	CA                  []byte // PEM, validated by discovery
 	CACertPath          string
 	BootstrapKubeconfig secret.Bytes
+	// APIServers are those there are, where a node load balancer needs them.
+	APIServers []netip.AddrPort
 	// Joined is true when the kubelet has a usable certificate of this cluster.
 	Joined bool
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/clusteradm/clusteradm/internal/kube"
 	"github.com/clusteradm/clusteradm/internal/kube/client"
 	"github.com/clusteradm/clusteradm/internal/plan"
-	"github.com/clusteradm/clusteradm/internal/secret"
 	"github.com/clusteradm/clusteradm/internal/world"
 	"github.com/clusteradm/clusteradm/manifests"
 	"github.com/clusteradm/clusteradm/phases"
@@ -69,10 +68,13 @@ func prepare(ctx context.Context, s *session.Session, join *config.Join, checks 
 		Cluster: c, Node: join.Node, Facts: session.HostFacts(s.Now(), join.Node.Host, f),
 		Join: plan.Join{
 			CA: info.CA, CACertPath: join.CACertPath, Joined: joined,
-			BootstrapKubeconfig: pki.EncodeBootstrapKubeconfig(info.Server, info.CA, as.Cert, as.Key, as.Token),
+			BootstrapKubeconfig: pki.EncodeBootstrapKubeconfig(bootstrapServer(c, join.Node, info.Server), info.CA, as.Cert, as.Key, as.Token),
 		},
 	}
-	return &prepared{input: in, ours: ours(f, join.Node, join.CACertPath, info.CA, joined), client: asKubelet(s, join), server: info.Server}, nil
+	if err := withEndpoint(ctx, s, bootstrap, &in); err != nil {
+		return nil, err
+	}
+	return &prepared{input: in, ours: ours(f, join.Node, join.CACertPath, info.CA, joined), client: s.AsKubelet(join.Timeouts.APICall), server: info.Server}, nil
 }
 
 // ours reports that what is on the machine is of an earlier join to this
@@ -150,27 +152,4 @@ func nameFree(ctx context.Context, r kube.Reader, name string) error {
 		return &NameTakenError{Name: name}
 	}
 	return nil
-}
-
-// asKubelet talks to the API server as this node, once it has its certificate.
-func asKubelet(s *session.Session, join *config.Join) *world.Lazy {
-	return &world.Lazy{Connect: func(ctx context.Context) (world.Client, error) {
-		data, err := s.Machine.ReadFile(ctx, cluster.KubeletConf)
-		if err != nil {
-			return nil, err
-		}
-		config, err := client.FromKubeconfig(data)
-		if err != nil {
-			return nil, err
-		}
-		if config.Files.Cert != "" {
-			pair, err := s.Machine.ReadFile(ctx, config.Files.Cert)
-			if err != nil {
-				return nil, err
-			}
-			config.Cert, config.Key, config.Files = pair, secret.NewBytes(pair), client.Files{}
-		}
-		config.Dial, config.Timeout = s.Machine.DialHost, join.Timeouts.APICall
-		return client.New(config)
-	}}
 }

@@ -1,0 +1,31 @@
+package joincmd
+
+import (
+	"context"
+
+	"github.com/clusteradm/clusteradm/internal/cli/controlplane"
+	"github.com/clusteradm/clusteradm/internal/cli/session"
+	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/kube"
+	"github.com/clusteradm/clusteradm/internal/plan"
+)
+
+// bootstrapServer is where the kubelet asks for its certificate: through the
+// load balancer where there is one. The kubelet runs that before it has the
+// certificate, and writes its kubelet.conf from what it asked with: so nothing
+// has to be rewritten afterwards, and no kubelet be started twice.
+func bootstrapServer(c *cluster.Cluster, n cluster.Node, found string) string {
+	if c.LoadBalancer == nil {
+		return found
+	}
+	return c.NodeEndpoint(n)
+}
+
+// withEndpoint adds what a load balancer on this node needs.
+func withEndpoint(ctx context.Context, s *session.Session, r kube.Reader, in *plan.Input) (err error) {
+	in.Binary = s.Binary
+	if in.Cluster.LoadBalancer != nil {
+		in.Join.APIServers, err = controlplane.APIServers(ctx, r)
+	}
+	return err
+}
