@@ -12,6 +12,8 @@ import (
 
 	"github.com/clusteradm/clusteradm/internal/cli/certscmd"
 	"github.com/clusteradm/clusteradm/internal/cli/configcmd"
+	"github.com/clusteradm/clusteradm/internal/cli/doctorcmd"
+	"github.com/clusteradm/clusteradm/internal/cli/endpointcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/etcdcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/etcdrolecmd"
 	"github.com/clusteradm/clusteradm/internal/cli/exit"
@@ -81,7 +83,7 @@ goes on where it was.`,
 	session.Group(root)
 	root.AddCommand(
 		initcmd.New(s), joincmd.New(s), preflightcmd.New(s), certscmd.New(s), configcmd.New(s), kubeconfigcmd.New(s),
-		tokencmd.New(s), etcd(s), resetcmd.New(s), rollbackcmd.New(s), version(s), preflightcmd.Topic(),
+		doctorcmd.New(s), tokencmd.New(s), etcd(s), endpointcmd.New(s), resetcmd.New(s), rollbackcmd.New(s), version(s), preflightcmd.Topic(),
 	)
 	root.AddCommand(topics()...)
 	furnish(root)
