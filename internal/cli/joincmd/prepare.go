@@ -98,10 +98,13 @@ func prepare(ctx context.Context, s *session.Session, join *config.Join, checks 
 	}}
 	p.ours = ours(f, join.Node, caPath, info.CA, joined)
 	p.parts = world.Parts{Kube: asKubelet(s, join), Runtime: s.NodeRuntime(join.Node)}
-	if join.Node.ControlPlane {
-		return p, p.takeIn(ctx, bootstrap, join.CertificateKey)
+	if !join.Node.ControlPlane {
+		return p, nil
 	}
-	return p, nil
+	if err := p.takeIn(ctx, bootstrap, join.CertificateKey); err != nil || !checks || c.Etcd.External == nil {
+		return p, err
+	}
+	return p, p.askExternalEtcd(ctx, s)
 }
 
 // ours reports that what is on the machine is of an earlier join to this
