@@ -91,18 +91,12 @@ func prepare(ctx context.Context, s *session.Session, join *config.Join, checks 
 		},
 	}}
 	p.ours = ours(f, join.Node, caPath, info.CA, joined)
-<<<<<<< HEAD
 	p.parts = world.Parts{Kube: s.AsKubelet(join.Timeouts.APICall), Runtime: s.NodeRuntime(join.Node)}
 	if err := withEndpoint(ctx, s, bootstrap, &p.input); err != nil {
 		return nil, err
 	}
-	if join.Node.ControlPlane {
-		return p, p.takeIn(ctx, bootstrap, join.CertificateKey)
-=======
-	p.parts = world.Parts{Kube: asKubelet(s, join), Runtime: s.NodeRuntime(join.Node)}
 	if !join.Node.ControlPlane {
 		return p, nil
->>>>>>> w/etcdrole
 	}
 	if err := p.takeIn(ctx, bootstrap, join.CertificateKey); err != nil || !checks || c.Etcd.External == nil {
 		return p, err
