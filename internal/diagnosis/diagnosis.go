@@ -45,6 +45,7 @@ type Join struct {
 	Access       Access
 	Admin        Admin
 	Machine      Machine
+	Shared       Shared
 	Etcd         Etcd
 }
 
@@ -56,7 +57,7 @@ func (j Join) Run() []Finding {
 		rows = append(rows, j.ready())
 	}
 	if j.ControlPlane {
-		rows = append(rows, j.member(), j.learner())
+		rows = append(rows, j.shared(), j.member(), j.learner())
 	}
 	return rows
 }

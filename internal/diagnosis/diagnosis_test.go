@@ -183,7 +183,7 @@ func check(t *testing.T, findings []Finding, bad string, says []string) {
 
 func controlPlane(members ...Member) Join {
 	j := well()
-	j.Node, j.ControlPlane = "cp2", true
+	j.Node, j.ControlPlane, j.Shared = "cp2", true, Shared{Asked: true}
 	j.Etcd = Etcd{Seen: true, Members: append([]Member{{ID: 1, Name: "cp1", PeerURLs: []string{"https://10.0.0.1:2380"}, Answers: true, Index: 1000, Leader: true}}, members...)}
 	return j
 }
@@ -199,38 +199,53 @@ func TestEtcdObstaclesAreNamed(t *testing.T) {
 	nameless.Name, nameless.Answers = "", false
 	voter.Learner = false
 	dead := Member{ID: 3, Name: "cp3", PeerURLs: []string{"https://10.0.0.3:2380"}, Fault: Fault{Text: "no route"}}
-	turn := Lease{Seen: true, Exists: true, Holder: "cp2", Since: before(time.Minute), Renewed: before(time.Second)}
+	turn := Lease{Seen: true, Exists: true, Holder: "cp2", Renewed: before(time.Second)}
 	theirs := turn
 	theirs.Holder = "cp3"
+	stale := Fault{"stale etcd data: /var/lib/etcd is of a member that the cluster does not have", "clusteradm reset   # then join again"}
 	for name, c := range map[string]struct {
 		members []Member
-		data    bool
+		edit    func(*Join)
 		turn    Lease
 		bad     string
 		says    []string
 	}{
-		"nothing":             {nil, false, Lease{}, "", nil},
-		"learner behind":      {[]Member{learner}, true, turn, "etcd-learner", []string{"its log is at 100 of the leader's 1000, 900 behind", "cp2 has its turn to join since 2026-11-27T11:59:00Z, 1m0s ago", "10.0.0.9:2380"}},
-		"learner is silent":   {[]Member{silent}, true, Lease{}, "etcd-learner", []string{"does not answer: connection refused", "since when is not known"}},
-		"learner in sync":     {[]Member{synced}, true, turn, "", nil},
-		"never started":       {[]Member{unborn}, false, Lease{}, "", nil},
-		"another's turn":      {[]Member{nameless}, false, theirs, "etcd-learner", []string{"another machine, cp3, is joining"}},
-		"another's orphan":    {[]Member{nameless}, false, Lease{}, "", nil},
-		"another's learner":   {[]Member{other}, false, turn, "etcd-learner", []string{"the learner cp3 of another machine", "clusteradm etcd member remove 2"}},
-		"member without data": {[]Member{voter}, false, Lease{}, "etcd-member", []string{"no data of it", "clusteradm etcd member remove 2"}},
-		"data without member": {nil, true, Lease{}, "etcd-member", []string{"not in the cluster", "clusteradm reset"}},
-		"a dead member":       {[]Member{voter, dead}, true, Lease{}, "etcd-member", []string{"cp3 does not answer", "no route", "clusteradm etcd member remove 3"}},
+		"nothing":           {nil, nil, Lease{}, "", nil},
+		"learner behind":    {[]Member{learner}, begun, turn, "etcd-learner", []string{"its log is at 100 of the leader's 1000, 900 behind", "its manifest is here since 2026-11-27T11:59:00Z, 1m0s ago", "10.0.0.9:2380"}},
+		"learner is silent": {[]Member{silent}, nil, Lease{}, "etcd-learner", []string{"does not answer: connection refused", "since when is not known"}},
+		"learner in sync":   {[]Member{synced}, begun, turn, "", nil},
+		"never started":     {[]Member{unborn}, nil, Lease{}, "", nil},
+		"does not start":    {[]Member{unborn}, begun, turn, "etcd-learner", []string{"etcd does not start", "1m0s ago"}},
+		"another's turn":    {[]Member{nameless}, nil, theirs, "etcd-learner", []string{"another machine, cp3, is joining", "the turn of cp3, which said so 1s ago"}},
+		"another's orphan":  {[]Member{nameless}, nil, Lease{}, "", nil},
+		"another's learner": {[]Member{other}, nil, turn, "etcd-learner", []string{"the learner cp3 of another machine", "clusteradm etcd member remove 2"}},
+		"stale data":        {nil, func(j *Join) { j.Etcd.Refusal = stale }, Lease{}, "etcd-member", []string{"stale etcd data", "clusteradm reset"}},
+		"a dead member":     {[]Member{voter, dead}, func(j *Join) { j.Etcd.Removes = []string{"cp3"} }, Lease{}, "", nil},
+		"nothing shared": {nil, func(j *Join) {
+			j.Shared.Fault, j.Etcd = Fault{"the uploaded certificates are not there", "upload-certs"}, Etcd{}
+		}, Lease{}, "shared-certificates", []string{"are not there"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			j := controlPlane(c.members...)
-			j.Machine.EtcdData, j.Etcd.Turn = c.data, c.turn
+			j.Etcd.Turn = c.turn
+			if c.edit != nil {
+				c.edit(&j)
+			}
 			check(t, j.Run(), c.bad, c.says)
 		})
 	}
 	j := controlPlane()
-	j.Etcd = Etcd{Fault: Fault{Text: "no certificates yet"}}
+	j.Etcd = Etcd{Fault: Fault{Text: "etcd does not answer"}}
 	check(t, j.Run(), "", nil)
+	j = controlPlane(voter, dead)
+	j.Etcd.Removes = []string{"cp3"}
+	if got := j.member(); !strings.Contains(got.Message, "stale members, which a join removes: cp3") || !strings.Contains(got.Proof, "10.0.0.3:2380), which does not answer") {
+		t.Errorf("%+v", got)
+	}
 }
+
+// begun is a machine whose etcd was to start a minute ago.
+func begun(j *Join) { j.Machine.EtcdStatic, j.Machine.EtcdSince = true, before(time.Minute) }
 
 func TestStanding(t *testing.T) {
 	for want, edit := range map[string]func(*Machine){
@@ -263,7 +278,7 @@ func TestNothingSeenIsNothingBad(t *testing.T) {
 		names = append(names, f.Name)
 	}
 	slices.Sort(names)
-	if len(slices.Compact(names)) != 14 {
+	if len(slices.Compact(names)) != 15 {
 		t.Errorf("the rows are %v", names)
 	}
 	if err := (&FailedError{[]Finding{{Name: "pin"}, {Name: "name"}}}); !strings.HasSuffix(err.Error(), ": pin, name") {

@@ -13,6 +13,10 @@ type Etcd struct {
 	Seen    bool
 	Fault   Fault // why it could not be seen
 	Members []Member
+	// Refusal is why a join would not take its place among them, and Removes the
+	// members that it would remove first.
+	Refusal Fault
+	Removes []string
 	Turn    Lease // whose turn it is to join
 }
 
@@ -49,41 +53,51 @@ func (j Join) own() (Member, bool) {
 }
 
 func (j Join) etcdUnknown(name string) Finding {
-	return unknown(name, "%s", or(j.Etcd.Fault.Text, "etcd was not asked")).hint(j.Etcd.Fault.Hint)
+	if j.Etcd.Fault.Text == "" && j.Shared.Fault.Text != "" {
+		return unknown(name, "this machine has no certificates to ask etcd with")
+	}
+	return unknown(name, "%s", or(j.Etcd.Fault.Text, j.orLoggedOut())).hint(j.Etcd.Fault.Hint)
+}
+
+// Shared is what all control planes have in common, and this one is given.
+type Shared struct {
+	Asked bool
+	Fault Fault // why it is not to be had
+}
+
+func (j Join) shared() Finding {
+	const name = "shared-certificates"
+	switch {
+	case !j.Shared.Asked:
+		return unknown(name, "%s", j.orLoggedOut())
+	case j.Shared.Fault.Text != "":
+		return bad(name, "what control planes share is not to be had").proof("%s", j.Shared.Fault.Text).hint(j.Shared.Fault.Hint)
+	}
+	return ok(name, "the keys and certificates that control planes share are here or can be downloaded")
 }
 
 func (j Join) member() Finding {
 	const name = "etcd-member"
-	own, found := j.own()
 	switch {
 	case !j.Etcd.Seen:
 		return j.etcdUnknown(name)
-	case found && own.Name != "" && !j.Machine.EtcdData:
-		return bad(name, "etcd has a member of this name, and this machine has no data of it: it is left from an earlier machine").
-			proof("%s; there is nothing in this machine's data directory", own).hint(fmt.Sprintf("clusteradm etcd member remove %x", own.ID))
-	case !found && j.Machine.EtcdData:
-		return bad(name, "this machine has the data of an etcd member that is not in the cluster (any more)").
-			proof("the members are %s", j.members()).hint("clusteradm reset")
+	case j.Etcd.Refusal.Text != "":
+		return bad(name, "this machine cannot become a member of etcd as things are").
+			proof("%s; the members are %s", j.Etcd.Refusal.Text, j.members()).hint(j.Etcd.Refusal.Hint)
+	case len(j.Etcd.Removes) > 0:
+		return ok(name, "etcd has stale members, which a join removes: %s", strings.Join(j.Etcd.Removes, ", ")).proof("the members are %s", j.members())
 	}
-	if gone := j.gone(); len(gone) > 0 {
-		m := gone[0]
-		return bad(name, "the etcd member %s does not answer: its machine is down or gone", m.Name).
-			proof("%s: %s", m, m.Fault.Text).hint(fmt.Sprintf("start its machine, or if that is gone: clusteradm etcd member remove %x", m.ID))
-	}
-	return ok(name, "etcd has %s", j.members())
-}
-
-// gone are voters of other machines that do not answer.
-func (j Join) gone() []Member {
-	return slices.DeleteFunc(slices.Clone(j.Etcd.Members), func(m Member) bool {
-		return m.Answers || m.Learner || m.Name == "" || j.mine(m)
-	})
+	return ok(name, "nothing in etcd stands in the way").proof("the members are %s", j.members())
 }
 
 func (j Join) members() string {
 	var all []string
 	for _, m := range j.Etcd.Members {
-		all = append(all, m.String())
+		text := m.String()
+		if !m.Answers {
+			text += ", which does not answer"
+		}
+		all = append(all, text)
 	}
 	return orNone(all)
 }
@@ -110,7 +124,9 @@ func (j Join) learner() Finding {
 	case !mine && m.Name != "":
 		return bad(name, "the learner %s of another machine is not promoted, and etcd takes one at a time", m.Name).
 			proof("%s; %s; %s", m, behind, j.since()).hint(fmt.Sprintf("run its join again, or clusteradm etcd member remove %x", m.ID))
-	case m.Name == "" && !j.Machine.EtcdData:
+	case mine && m.Name == "" && j.Machine.EtcdStatic && j.Now.Sub(j.Machine.EtcdSince) > patience:
+		return bad(name, "this machine's etcd does not start, so its learner cannot be promoted").proof("%s; %s; %s", m, behind, j.since()).hint(see)
+	case m.Name == "":
 		return ok(name, "a member that has never started is there; a join removes or takes it").proof("%s", m)
 	case m.Answers && j.leaderKnown() && m.Index*10 >= j.leaderIndex()*caughtUp:
 		return ok(name, "this machine's learner is in sync; a join promotes it").proof("%s; %s", m, behind)
@@ -149,9 +165,11 @@ func (j Join) turnOf(m Member) bool {
 }
 
 func (j Join) since() string {
-	t := j.Etcd.Turn
-	if !t.Exists || t.Holder == "" || t.Since.IsZero() {
-		return "since when is not known"
+	switch t, m := j.Etcd.Turn, j.Machine; {
+	case t.Exists && t.Holder != "" && t.Holder != j.Node:
+		return fmt.Sprintf("it is the turn of %s, which said so %s ago", t.Holder, ago(j.Now, t.Renewed))
+	case !m.EtcdSince.IsZero():
+		return fmt.Sprintf("its manifest is here since %s, %s ago", m.EtcdSince.UTC().Format(time.RFC3339), ago(j.Now, m.EtcdSince))
 	}
-	return fmt.Sprintf("%s has its turn to join since %s, %s ago", t.Holder, t.Since.UTC().Format(time.RFC3339), ago(j.Now, t.Since))
+	return "since when is not known"
 }

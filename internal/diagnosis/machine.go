@@ -17,6 +17,7 @@ type Machine struct {
 	Asking      time.Time // since when the kubelet has credentials to ask for a certificate with; zero: it has none
 	EtcdData    bool      // etcd has data here
 	EtcdStatic  bool      // a manifest of etcd is here
+	EtcdSince   time.Time // when that was written
 }
 
 // Runtime is the container runtime.

@@ -49,9 +49,9 @@ type AdminToken struct {
 
 // Lease is who holds a Lease of kube-system.
 type Lease struct {
-	Seen, Exists   bool
-	Holder         string
-	Since, Renewed time.Time
+	Seen, Exists bool
+	Holder       string
+	Renewed      time.Time
 }
 
 // managerGone is after how long without a renewal the controller manager's

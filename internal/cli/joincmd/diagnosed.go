@@ -23,7 +23,7 @@ func (e *DiagnosedError) Unwrap() error { return e.Err }
 // diagnosed adds to the error of a join what a diagnosis finds, where looking
 // can tell more than the error does.
 func (o *options) diagnosed(ctx context.Context, s *session.Session, err error) error {
-	if ctx.Err() != nil || !diagnosable(err) {
+	if done := (*DiagnosedError)(nil); ctx.Err() != nil || errors.As(err, &done) || !diagnosable(err) {
 		return err
 	}
 	join, loadErr := o.load(ctx, s)
@@ -48,9 +48,11 @@ func diagnosable(err error) bool {
 		refused *RefusedError
 		taken   *NameTakenError
 		stopped *engine.StoppedError
+		member  *MembershipError
+		shared  *SharedError
 	)
 	if errors.As(err, &reason) {
 		return slices.Contains([]discovery.Reason{discovery.ErrUnsigned, discovery.ErrNoSignature, discovery.ErrSignature, discovery.ErrPin, discovery.ErrClock, discovery.ErrUntrusted}, reason)
 	}
-	return errors.As(err, &refused) || errors.As(err, &taken) || errors.As(err, &stopped)
+	return errors.As(err, &refused) || errors.As(err, &taken) || errors.As(err, &stopped) || errors.As(err, &member) || errors.As(err, &shared)
 }

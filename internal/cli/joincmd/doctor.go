@@ -67,7 +67,8 @@ func (o *options) halfway(ctx context.Context, s *session.Session) error {
 	if o.file != "" || o.APIServerEndpoint != "" || o.DiscoveryFile != "" {
 		return nil
 	}
-	for _, path := range []string{cluster.BootstrapKubeletConf, cluster.KubeletConf} {
+	// A control plane's kubelet knows only the API server beside it.
+	for _, path := range []string{cluster.AdminConf, cluster.BootstrapKubeletConf, cluster.KubeletConf} {
 		_, err := s.Machine.Stat(ctx, path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -149,6 +149,7 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 		return err
 	}
 	defer prepared.close()
+	prepared.diagnose = func(err error) error { return o.diagnosed(ctx, s, err) }
 	in := &prepared.input
 	if err := phases.CheckPatches(*in, some, skip); err != nil {
 		return &exit.UsageError{Err: err}

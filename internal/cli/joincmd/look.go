@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,7 +33,7 @@ type looker struct {
 	admin string // path of an administrator's kubeconfig; empty: there is none
 	mu    sync.Mutex
 	seen  diagnosis.Join
-	etcd  *cluster.LocalEtcd // that is set up here; nil: none
+	local *cluster.LocalEtcd // that is set up here; nil: none
 }
 
 // look gathers what a diagnosis is made of.
@@ -46,7 +47,7 @@ func look(ctx context.Context, s *session.Session, join *config.Join, admin stri
 		return l.seen, err
 	}
 	var g errgroup.Group
-	for _, f := range []func(context.Context){l.lookAtRuntime, l.lookAtKubelet, l.lookAtCluster, l.lookAsAdmin, l.lookAtEtcd} {
+	for _, f := range []func(context.Context){l.lookAtRuntime, l.lookAtKubelet, l.lookAtCluster, l.lookAsAdmin} {
 		g.Go(func() error { f(ctx); return nil })
 	}
 	_ = g.Wait() // they have no errors
@@ -81,8 +82,11 @@ func hint(err error) string {
 			return found
 		}
 	}
-	if hinted, ok := err.(interface{ Hint() string }); ok {
-		return hinted.Hint()
+	switch e := err.(type) {
+	case interface{ Hint() string }:
+		return e.Hint()
+	case interface{ Hints() []string }:
+		return strings.Join(e.Hints(), "; ")
 	}
 	return ""
 }

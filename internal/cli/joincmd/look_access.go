@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/diagnosis"
 	"github.com/clusteradm/clusteradm/internal/discovery"
 	"github.com/clusteradm/clusteradm/internal/kube"
@@ -60,7 +61,14 @@ func (l *looker) lookAsJoiner(ctx context.Context, options discovery.Options, kn
 		return
 	}
 	defer c.Close()
-	l.ask(ctx, c)
+	found := l.ask(ctx, c)
+	switch {
+	case !l.seen.ControlPlane: // which was set before anything is looked at at once
+	case found != nil && l.join.Node.ControlPlane:
+		l.lookAsControlPlane(ctx, c, found, info.CA)
+	case l.local != nil:
+		l.lookAtLocalEtcd(ctx)
+	}
 }
 
 // api is what a diagnosis asks of an API server. Create is for reviews only,
@@ -70,13 +78,15 @@ type api interface {
 	Create(ctx context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error)
 }
 
-func (l *looker) ask(ctx context.Context, c api) {
+// ask returns the cluster's configuration, if it is readable.
+func (l *looker) ask(ctx context.Context, c api) *cluster.Cluster {
+	var found *cluster.Cluster
 	var a diagnosis.Access
 	var errs [4]error
 	var g errgroup.Group
 	g.Go(func() error { a.MayRequest, errs[0] = may(ctx, c, ""); return nil })
 	g.Go(func() error { a.MayApprove, _ = may(ctx, c, "nodeclient"); return nil })
-	g.Go(func() error { _, errs[1] = clusterOf(ctx, c); return nil })
+	g.Go(func() error { found, errs[1] = clusterOf(ctx, c); return nil })
 	g.Go(func() error { a.Node, errs[2] = nodeOf(ctx, c, l.join.Node.Name); return nil })
 	g.Go(func() error { a.Requests, errs[3] = requests(ctx, c, l.join.Node.Name); return nil })
 	_ = g.Wait() // each has its own
@@ -84,7 +94,7 @@ func (l *looker) ask(ctx context.Context, c api) {
 		switch {
 		case apierrors.IsUnauthorized(err):
 			a.Authenticated, a.Fault = diagnosis.No, fault(err)
-		case a.Authenticated == "" && (err == nil || apierrors.IsForbidden(err) || apierrors.IsNotFound(err)):
+		case a.Authenticated == "" && asked(err):
 			a.Authenticated = diagnosis.Yes
 		case err != nil && a.Fault.Text == "":
 			a.Fault = fault(err)
@@ -95,6 +105,10 @@ func (l *looker) ask(ctx context.Context, c api) {
 	}
 	a.Node.Fault, a.RequestsFault = fault(errs[2]), fault(errs[3])
 	l.set(func(j *diagnosis.Join) { j.Access = a })
+	if errs[1] != nil {
+		return nil
+	}
+	return found
 }
 
 // may asks whether these credentials may create requests for certificates, or
@@ -160,17 +174,12 @@ func (l *looker) lookAsAdmin(ctx context.Context) {
 	}
 	defer c.Close()
 	admin := diagnosis.Admin{Asked: true}
-	var turn diagnosis.Lease
 	var g errgroup.Group
 	g.Go(func() error { admin.Manager = leaseOf(ctx, c, "kube-controller-manager"); return nil })
-	g.Go(func() error { turn = leaseOf(ctx, c, etcdTurn); return nil })
 	g.Go(func() (err error) { admin.Token, err = l.tokenOf(ctx, c); return err })
 	admin.Fault = fault(g.Wait())
-	l.set(func(j *diagnosis.Join) { j.Admin, j.Etcd.Turn = admin, turn })
+	l.set(func(j *diagnosis.Join) { j.Admin = admin })
 }
-
-// etcdTurn is the Lease by which joins to etcd take turns.
-const etcdTurn = "clusteradm-etcd-join"
 
 // tokenOf looks at the Secret of the token that was given.
 func (l *looker) tokenOf(ctx context.Context, r kube.Reader) (diagnosis.AdminToken, error) {
@@ -204,7 +213,7 @@ func leaseOf(ctx context.Context, r kube.Reader, name string) diagnosis.Lease {
 		at, _ := time.Parse(time.RFC3339Nano, text) // zero: not told
 		return at
 	}
-	l := diagnosis.Lease{Seen: true, Exists: true, Since: moment("acquireTime"), Renewed: moment("renewTime")}
+	l := diagnosis.Lease{Seen: true, Exists: true, Renewed: moment("renewTime")}
 	l.Holder, _, _ = unstructured.NestedString(found.Object, "spec", "holderIdentity")
 	return l
 }

@@ -7,17 +7,12 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/diagnosis"
 	"github.com/clusteradm/clusteradm/internal/effect"
-	"github.com/clusteradm/clusteradm/internal/etcd"
-	etcdclient "github.com/clusteradm/clusteradm/internal/etcd/client"
 	"github.com/clusteradm/clusteradm/internal/facts"
 	"github.com/clusteradm/clusteradm/internal/host"
 	"github.com/clusteradm/clusteradm/internal/procfs"
-	"github.com/clusteradm/clusteradm/internal/secret"
 	"github.com/clusteradm/clusteradm/pki"
 )
 
@@ -31,11 +26,12 @@ func (l *looker) lookAtFiles(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.etcd = remains.Etcd
+	l.local = remains.Etcd
 	m := &l.seen.Machine
 	m.MachineID, m.SystemUUID = f.MachineID, f.ProductUUID
 	m.EtcdStatic = remains.Etcd != nil
-	l.seen.ControlPlane = l.seen.ControlPlane || m.EtcdStatic
+	m.EtcdSince = f.Files[cluster.ManifestsDir+"/etcd.yaml"].Changed
+	l.seen.ControlPlane = l.seen.ControlPlane || len(f.Manifests) > 0
 	m.EtcdData = remains.EtcdOrphan || remains.Etcd != nil && remains.Etcd.HasData
 	m.Asking = f.Files[cluster.BootstrapKubeletConf].Changed
 	if l.join.Node.Address.IsValid() {
@@ -83,59 +79,4 @@ func (l *looker) lookAtKubelet(ctx context.Context) {
 		k.Words = effect.LastWords(kubeletUnit, string(log.Stdout))
 	}
 	l.set(func(j *diagnosis.Join) { j.Machine.Kubelet = k })
-}
-
-// lookAtEtcd asks etcd for its members, and each what it is, where this machine
-// has come so far that it has certificates to ask with.
-func (l *looker) lookAtEtcd(ctx context.Context) {
-	if !l.join.Node.ControlPlane && l.etcd == nil {
-		return
-	}
-	c, err := l.etcdClient(ctx)
-	if err != nil {
-		l.set(func(j *diagnosis.Join) { j.Etcd.Fault = fault(err) })
-		return
-	}
-	defer c.Close()
-	members, err := c.Members(ctx)
-	if err != nil {
-		l.set(func(j *diagnosis.Join) { j.Etcd.Fault = fault(err) })
-		return
-	}
-	seen := make([]diagnosis.Member, len(members))
-	var g errgroup.Group
-	for i, m := range members {
-		g.Go(func() error { seen[i] = readMember(ctx, c, m); return nil })
-	}
-	_ = g.Wait() // what a member does not answer is told of it
-	l.set(func(j *diagnosis.Join) { j.Etcd.Seen, j.Etcd.Members = true, seen })
-}
-
-func readMember(ctx context.Context, r etcd.Reader, m etcd.Member) diagnosis.Member {
-	seen := diagnosis.Member{ID: m.ID, Name: m.Name, PeerURLs: m.PeerURLs, Learner: m.Learner}
-	status, err := r.Status(ctx, m)
-	if err != nil {
-		seen.Fault = fault(err)
-		return seen
-	}
-	seen.Answers, seen.Index, seen.Leader = true, status.Index, status.Leader == m.ID
-	return seen
-}
-
-// etcdClient has the certificates of the etcd that is set up here.
-func (l *looker) etcdClient(ctx context.Context) (*etcdclient.Client, error) {
-	if l.etcd == nil {
-		return nil, errors.New("this machine has no certificates to ask etcd with yet")
-	}
-	c := etcdclient.Config{Endpoints: l.etcd.Endpoints, Dial: l.Machine.DialHost}
-	var key []byte
-	for path, into := range map[string]*[]byte{l.etcd.CAFile: &c.CA, l.etcd.CertFile: &c.Cert, l.etcd.KeyFile: &key} {
-		data, err := l.Machine.ReadFile(ctx, path)
-		if err != nil {
-			return nil, err
-		}
-		*into = data
-	}
-	c.Key = secret.NewBytes(key)
-	return etcdclient.New(c)
 }
