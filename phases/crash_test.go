@@ -48,7 +48,12 @@ type rig struct {
 }
 
 // rigs has a machine for every list. A list without one fails TestCrashMatrix.
-var rigs = map[string]func(t *testing.T) *rig{"init": initRig, "join": joinRig, "renew": renewRig, "requests": requestsRig, "fix": fixRig, "reset": resetRig, "etcdinit": etcdInitRig, "memberreplace": replaceRig}
+var rigs = map[string]func(t *testing.T) *rig{
+	"init": initRig, "join": joinRig, "renew": renewRig, "requests": requestsRig, "fix": fixRig, "reset": resetRig,
+	"etcdinit":      etcdInitRig,
+	"memberreplace": replaceRig,
+	"endpoint":      endpointRig,
+}
 
 func TestCrashMatrix(t *testing.T) {
 	for name, list := range phases.Lists() {
@@ -170,11 +175,11 @@ func (m matrix) crash(t *testing.T, where string, arm func(*rig)) {
 }
 
 // kubeletIntended reports that the run came to the kubelet's configuration,
-// with which the kubelet may start, or to starting what uses new certificates:
-// there the way back ends.
+// with which the kubelet may start, or to starting what uses new certificates
+// or another endpoint: there the way back ends.
 func kubeletIntended(journal *state.Run) bool {
 	for _, e := range journal.Entries {
-		if e.Kind == state.Intent && (strings.HasPrefix(e.Step, "kubelet-start/config.yaml@") || strings.HasPrefix(e.Step, "kubelet/unit@")) {
+		if e.Kind == state.Intent && (strings.HasPrefix(e.Step, "kubelet-start/config.yaml@") || strings.HasPrefix(e.Step, "kubelet/unit@") || strings.HasSuffix(e.Step, "/rollout")) {
 			return true
 		}
 	}

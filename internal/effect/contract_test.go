@@ -93,6 +93,7 @@ func highAvailabilityRows(t *testing.T) map[string]row {
 		sharedRows(t),
 		joinRows(),
 		keepRows(),
+		fieldsRows(t),
 	)
 }
 

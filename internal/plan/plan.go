@@ -9,6 +9,8 @@ import (
 	"errors"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/cri"
 	"github.com/clusteradm/clusteradm/internal/etcd"
@@ -192,6 +194,8 @@ type Input struct {
 	Shared  Shared
 	Reset   Reset
 	Etcd    Etcd
+	// Endpoint is for a change of it.
+	Endpoint Endpoint
 }
 
 // HostFacts are the facts of the node that the list is for.
@@ -280,4 +284,26 @@ type Replacing struct {
 	// turns are taken by.
 	Turn bool
 	Now  func() time.Time
+}
+
+// Endpoint is where the cluster is to be reached from now on, and what of it
+// says so today.
+type Endpoint struct {
+	Address string // "host:port"
+	Server  string // the URL that kubelets and kube-proxy are to use
+	CA      []byte // PEM, of the API servers
+	// As they are; nil where there is none, or this node may not see it.
+	Configuration, ClusterInfo, Proxy, ProxyDaemon, Flannel *unstructured.Unstructured
+	// APIServers are all of the cluster.
+	APIServers []APIServer
+	// Silent is why nothing answers at Address; empty if an API server does.
+	Silent string
+}
+
+// APIServer is one of the cluster's.
+type APIServer struct {
+	Node    string `json:"node,omitempty"` // empty when it cannot be told
+	Address string `json:"address"`        // "host:port"
+	// Problem is why it cannot be reached by the endpoint's name.
+	Problem string `json:"problem,omitempty"`
 }

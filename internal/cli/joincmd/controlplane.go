@@ -229,7 +229,7 @@ func (p *prepared) apply(ctx context.Context, s *session.Session, list *plan.Pla
 	after, end := context.WithTimeout(context.WithoutCancel(ctx), withdrawWithin)
 	defer end()
 	if err != nil && lost == nil && ctx.Err() == nil {
-		err = p.withdraw(after, s, err)
+		err = p.withdraw(after, s, p.diagnose(err))
 	}
 	return errors.Join(err, p.keeper.GiveBack(after))
 }

@@ -70,7 +70,7 @@ func bind(s *session.Session, o *options, cmd *cobra.Command, some []plan.Phase,
 		if err := o.take(s, args); err != nil {
 			return err
 		}
-		return run(cmd.Context(), s, o, some, whole)
+		return o.diagnosed(cmd.Context(), s, run(cmd.Context(), s, o, some, whole))
 	}
 }
 
@@ -149,6 +149,7 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 		return err
 	}
 	defer prepared.close()
+	prepared.diagnose = func(err error) error { return o.diagnosed(ctx, s, err) }
 	in := &prepared.input
 	if err := phases.CheckPatches(*in, some, skip); err != nil {
 		return &exit.UsageError{Err: err}

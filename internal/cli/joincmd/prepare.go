@@ -30,6 +30,9 @@ type prepared struct {
 	keeper *lease.Keeper // of a control plane's turn to join etcd
 	server string        // where the API server is reached
 	closes []func()
+	// diagnose adds to an error what is in the way, while that is still there to
+	// be seen.
+	diagnose func(error) error
 }
 
 func (p *prepared) close() {

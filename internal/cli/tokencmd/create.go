@@ -125,6 +125,8 @@ func (o *createOptions) run(ctx context.Context, s *session.Session, args []stri
 			return err
 		}
 		key = shares.key
+	} else if !key.Empty() {
+		warnUnshared(ctx, s, c, key)
 	}
 	for _, t := range tokens {
 		if err := token.Create(ctx, c, t.ID, manifests.TokenSecret(t, now)); err != nil {

@@ -7,15 +7,20 @@ import (
 	"io/fs"
 	"slices"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"github.com/clusteradm/clusteradm/internal/cli/controlplane"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/discovery"
 	"github.com/clusteradm/clusteradm/internal/engine"
+	"github.com/clusteradm/clusteradm/internal/event"
+	"github.com/clusteradm/clusteradm/internal/kube"
 	"github.com/clusteradm/clusteradm/internal/kube/client"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/secret"
 	"github.com/clusteradm/clusteradm/internal/world"
+	"github.com/clusteradm/clusteradm/manifests"
 	"github.com/clusteradm/clusteradm/phases"
 	"github.com/clusteradm/clusteradm/pki"
 )
@@ -42,7 +47,7 @@ func prepareSharing(ctx context.Context, s *session.Session, c *client.Client, k
 		return nil, err
 	}
 	if found.ControlPlaneEndpoint == "" {
-		return nil, &shareError{reason: "further control planes can join only a cluster that has a controlPlaneEndpoint"}
+		return nil, &shareError{"further control planes can join only a cluster that has a controlPlaneEndpoint", "clusteradm endpoint set HOST[:PORT]"}
 	}
 	bundle, err := localBundle(ctx, s, found)
 	if err != nil {
@@ -125,4 +130,19 @@ func (sh *sharing) run(ctx context.Context, s *session.Session) error {
 		failed = append(failed, f.Err)
 	}
 	return fmt.Errorf("share certificates: %w", errors.Join(failed...))
+}
+
+// warnUnshared says of a command that control planes join with that it does not
+// work as things are, as far as that can be seen from here.
+func warnUnshared(ctx context.Context, s *session.Session, r kube.Reader, key secret.String) {
+	live, err := r.Get(ctx, kube.RefOf(manifests.SharedCerts(nil)))
+	switch {
+	case apierrors.IsNotFound(err):
+		err = errors.New("the shared certificates are not there: they expired, or were never shared")
+	case err == nil:
+		_, err = pki.Open(kube.SecretData(live), key)
+	}
+	if err != nil {
+		s.Caution(event.Event{Message: err.Error(), Hint: "clusteradm token create --print-join-command --control-plane"})
+	}
 }

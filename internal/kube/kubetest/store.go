@@ -36,6 +36,9 @@ type Store struct {
 	// Before may fail a call, before it has any effect. The verbs are get,
 	// list, dry-run, apply, create, patch and delete. It may call the store.
 	Before func(verb string, ref kube.Ref) error
+	// Allow answers a SelfSubjectAccessReview, which is stored nowhere; nil
+	// allows everything. The verb of Before is review.
+	Allow func(verb, resource, subresource string) bool
 	// Now is the clock for creation times; nil: the system's.
 	Now func() time.Time
 
