@@ -30,8 +30,7 @@ const Doc = `0    done, or nothing to do
 1    failed, nothing was changed (a rollback may have taken back a part)
 2    wrong usage or configuration
 3    changes are pending: none was made, or only this machine's part of them
-4    a preflight check failed, nothing was changed but images;
-     or a doctor found what is in the way
+4    a check failed or doctor found an obstacle; nothing changed but images
 5    another clusteradm is working on this machine
 6    stopped part-way: run the command again to go on, or clusteradm rollback
 130  interrupted`
