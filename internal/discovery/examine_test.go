@@ -25,6 +25,7 @@ func accepting(t *testing.T, then func(net.Conn)) string {
 			if err != nil {
 				return
 			}
+			t.Cleanup(func() { conn.Close() }) // and none is closed as garbage before
 			go then(conn)
 		}
 	}()

@@ -16,7 +16,8 @@ func New(s *session.Session) *cobra.Command {
 		Short: "Say what is in the way, with proof",
 		Long: `Say what is in the way of an operation and by what that is proved. It looks,
 takes no lock and changes nothing.`,
-		Example: "  clusteradm doctor join 10.0.0.1:6443 --token - --discovery-token-ca-cert-hash sha256:…",
+		Example: `  clusteradm doctor join 10.0.0.1:6443 --token - \
+    --discovery-token-ca-cert-hash sha256:…`,
 	})
 	join := &cobra.Command{
 		Use:   "join",
