@@ -124,7 +124,7 @@ func replaceInput(ctx context.Context, r *rig) (plan.Input, error) {
 func TestMemberReplace(t *testing.T) {
 	r := replaceRig(t)
 	old, _ := r.world.Machine.Content("/etc/kubernetes/manifests/etcd.yaml")
-	if _, err := r.apply(t.Context(), "memberreplace", phases.MemberReplace()); err != nil {
+	if _, err := r.apply(t.Context(), "member-replace", phases.MemberReplace()); err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{"/var/lib/etcd/member/wal/0.wal": "new", "/var/lib/etcd/member.replaced-1/wal/0.wal": "old"} {
@@ -184,9 +184,9 @@ func TestMemberReplaceWithoutData(t *testing.T) {
 		return in, err
 	}
 	r.world.Through = host.FailAfter(r.world.Machine, 8)
-	_, _ = r.apply(t.Context(), "memberreplace", phases.MemberReplace())
+	_, _ = r.apply(t.Context(), "member-replace", phases.MemberReplace())
 	r.world.Through = r.world.Machine
-	if _, err := r.apply(t.Context(), "memberreplace", phases.MemberReplace()); err != nil {
+	if _, err := r.apply(t.Context(), "member-replace", phases.MemberReplace()); err != nil {
 		t.Fatal(err)
 	}
 	if data, _ := r.world.Machine.Content("/var/lib/etcd/member/wal/0.wal"); data != "new" {
