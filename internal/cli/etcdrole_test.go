@@ -78,6 +78,11 @@ func TestEtcdInit(t *testing.T) {
 	if diff := hosttest.Diff(after, r.snapshot()); diff != "" {
 		t.Errorf("a second init changed\n%s", diff)
 	}
+	// A newer etcd is no matter of running the command again.
+	r.run("etcd", "init", "--config", "e.yaml", "--kubernetes-version", "v1.35.4").is(t, 3, "etcd runs with other settings than these", "update   etcd/local/etcd@e1")
+	if diff := hosttest.Diff(after, r.snapshot()); diff != "" {
+		t.Errorf("an init with other settings changed\n%s", diff)
+	}
 	// What it has of a node it is none for.
 	r.run("init", "--config", "e.yaml").is(t, 4, "runs etcd for others")
 	r.run("reset", "--force").is(t, 0, "20-etcd-service-manager.conf", "has nothing of its cluster any more")

@@ -67,6 +67,12 @@ func ours(f cluster.HostFacts, n cluster.Node, b *pki.Bundle) bool {
 	return err == nil && flags["name"] == n.Name && flags["initial-advertise-peer-urls"] == manifests.EtcdPeerURL(n) && len(b.Pairs["etcd/ca"].Cert) > 0
 }
 
+// runs reports that this machine's member has started before.
+func (p *prepared) runs() bool {
+	data, ok := p.input.HostFacts().Files[p.input.Cluster.Etcd.DataDir]
+	return p.ours && ok && !data.Empty
+}
+
 // has reports whether a phase is to be carried out.
 func (p *prepared) has(phase string) bool { return slices.Contains(p.names, phase) }
 
