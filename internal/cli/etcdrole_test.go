@@ -65,6 +65,7 @@ func TestEtcdInit(t *testing.T) {
 	if diff := hosttest.Diff(bare, r.snapshot()); diff != "" {
 		t.Fatalf("a dry run changed\n%s", diff)
 	}
+	r.run("etcd", "init", "phase", "certs", "etcd-ca", "--config", "e.yaml").is(t, 0, "created /etc/kubernetes/pki/etcd/ca.crt")
 	r.run("etcd", "init", "--config", "e.yaml").is(t, 0, "member e1, at https://192.0.2.10:2379", "clusteradm etcd join https://192.0.2.10:2379", "/etc/kubernetes/pki/etcd/ca.key HOST:")
 	if !slices.Equal(asked.Endpoints, []string{"https://192.0.2.10:2379"}) || len(asked.CA) == 0 || asked.Key.Empty() {
 		t.Errorf("etcd was asked at %v", asked.Endpoints)
