@@ -73,7 +73,7 @@ func (m *looker) externalEtcd(a Asked) *cluster.ExternalEtcdFacts {
 				at.Error = err.Error()
 			}
 		})
-		all.Go(func() { at.Served = m.served(a.D, at.URL) })
+		all.Go(func() { at.Served = served(m.ctx, a.D, at.URL) })
 		if a.Etcd != nil && unusable == nil {
 			all.Go(func() { tellers[i] = m.listMembers(a, credentials, at) })
 		}
@@ -133,19 +133,19 @@ func (m *looker) askMembers(r etcd.Reader) []cluster.EtcdServer {
 
 // served is the chain that a server shows; nil if it shows none. It is judged
 // elsewhere, and nothing is sent to it.
-func (m *looker) served(d host.Dialer, endpoint string) [][]byte {
+func served(ctx context.Context, d host.Dialer, endpoint string) [][]byte {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Scheme != "https" {
 		return nil
 	}
 	port := cmp.Or(u.Port(), "443")
-	ctx, cancel := context.WithTimeout(m.ctx, etcdTimeout)
+	ctx, cancel := context.WithTimeout(ctx, etcdTimeout)
 	defer cancel()
 	conn, err := d.DialHost(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
 	if err != nil {
 		return nil
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // nothing was said
 	var chain [][]byte
 	_ = tls.Client(conn, &tls.Config{
 		ServerName: u.Hostname(), InsecureSkipVerify: true,
