@@ -166,7 +166,7 @@ func TestEtcdJoin(t *testing.T) {
 	first, _, _ := etcdMachine(t)
 	first.run("etcd", "init", "--config", "e.yaml").is(t, 0)
 	other := etcd.Member{ID: 9, Name: "e0", PeerURLs: []string{"https://192.0.2.9:2380"}, ClientURLs: []string{"https://192.0.2.9:2379"}}
-	r, e, asked := etcdMachine(t, other)
+	r, e, _ := etcdMachine(t, other)
 	join := func(flags ...string) []string {
 		return append([]string{"etcd", "join", "192.0.2.9", "--config", "e.yaml"}, flags...)
 	}
@@ -191,7 +191,7 @@ func TestEtcdJoin(t *testing.T) {
 	r.run(join()...).is(t, 1, "ask https://192.0.2.9:2379 for its members", "etcd does not answer")
 	unchanged("a join that etcd did not answer")
 
-	r, e, asked = etcdMachine(t, other)
+	r, e, asked := etcdMachine(t, other)
 	for _, file := range []string{"ca.crt", "ca.key"} {
 		content, _ := first.machine.Content("/etc/kubernetes/pki/etcd/" + file)
 		r.machine.Put("/etc/kubernetes/pki/etcd/"+file, content, 0o600)
