@@ -32,7 +32,7 @@ func TestEndpointChange(t *testing.T) {
 	do(t)(c.Init(ctx))
 	do(t)(c.Join(ctx, c.Lab.Node("w1")))
 	must(t, c.WaitReady(ctx, 2*time.Minute, "cp1", "w1"))
-	m := &moving{t: t, c: c, p: p}
+	m := &moving{t: t, c: c, p: p, old: c.ControlPlane().Address()}
 	m.shows("cp1", "none: each node has the address of an API server", 0)
 
 	before := m.started()
@@ -57,7 +57,7 @@ func TestEndpointChangeOfKubeadm(t *testing.T) {
 	named(t, c)
 	must(t, c.WriteInitConfig(ctx, c.ControlPlane(), "/root/init.yaml", false, "controlPlaneEndpoint: "+oldName+":6443\n"))
 	do(t)(clusters.Must(ctx, c.ControlPlane(), "kubeadm", "init", "--config", "/root/init.yaml"))
-	m := &moving{t: t, c: c, p: p}
+	m := &moving{t: t, c: c, p: p, old: oldName}
 	m.join("w1", oldName, "kubeadm")
 	m.shows("w1", oldName, 0)
 	m.moves(newName, "cp1", "w1")
@@ -78,9 +78,10 @@ func named(t *testing.T, c *clusters.Cluster) {
 
 // moving is a cluster whose endpoint changes.
 type moving struct {
-	t *testing.T
-	c *clusters.Cluster
-	p *proof
+	t   *testing.T
+	c   *clusters.Cluster
+	p   *proof
+	old string // the name that is to be good all the time
 }
 
 func (m *moving) kubectl(args ...string) string {
@@ -117,7 +118,7 @@ func (m *moving) refused(node, why string) {
 func (m *moving) moves(to string, machines ...string) {
 	t, ctx := m.t, m.t.Context()
 	t.Helper()
-	asking := ask(t, m.c.ControlPlane())
+	asking := askAs(t, m.c.ControlPlane(), m.old)
 	for _, name := range machines {
 		began := time.Now()
 		do(t)(clusters.Must(ctx, m.c.Lab.Node(name), clusters.Binary, "endpoint", "set", to))
@@ -193,7 +194,7 @@ func TestEndpointChangeOfThree(t *testing.T) {
 	cp := c.ControlPlane()
 	must(t, c.WriteInitConfig(ctx, cp, "/root/init.yaml", true, "controlPlaneEndpoint: "+oldName+":6443\n"))
 	do(t)(clusters.Must(ctx, cp, clusters.Binary, "init", "--config", "/root/init.yaml"))
-	m := &moving{t: t, c: c, p: p}
+	m := &moving{t: t, c: c, p: p, old: oldName}
 	key := (&sharing{t: t, c: c}).keyOf(do(t)(clusters.Must(ctx, cp, clusters.Binary, "token", "create", "--print-join-command", "--control-plane")))
 	for _, name := range []string{"cp2", "cp3"} {
 		n := c.Lab.Node(name)
