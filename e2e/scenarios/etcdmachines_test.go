@@ -4,8 +4,8 @@ package scenarios
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -23,7 +23,7 @@ func TestEtcdMachines(t *testing.T) {
 	if p == nil {
 		return
 	}
-	c := up(t, "etcdmach", "cp1", "etcd1", "etcd2", "etcd3")
+	c := up(t, "etcdmach", "cp1", "cp2", "etcd1", "etcd2", "etcd3")
 	cp, first := c.ControlPlane(), c.Lab.Node("etcd1")
 	further := []*nodes.Node{c.Lab.Node("etcd2"), c.Lab.Node("etcd3")}
 	before := prepared(t, further[1])
@@ -34,7 +34,7 @@ func TestEtcdMachines(t *testing.T) {
 	started := time.Now()
 	do(t)(clusters.Must(ctx, first, clusters.Binary, "etcd", "init", "--config", "/root/etcd.yaml"))
 	p.add("clusteradm etcd init: %s", time.Since(started).Round(10*time.Millisecond))
-	if ports := do(t)(n(ctx, first, "ss -Hltnp | grep kubelet")); strings.Contains(ports, ":10250") || !strings.Contains(ports, "127.0.0.1:10248") {
+	if ports := do(t)(clusters.Must(ctx, first, "sh", "-c", "ss -Hltnp | grep kubelet")); strings.Contains(ports, ":10250") || !strings.Contains(ports, "127.0.0.1:10248") {
 		t.Errorf("the kubelet listens on\n%s", ports)
 	}
 	r, err := further[0].Run(ctx, nil, clusters.Binary, "etcd", "join", first.Address(), "--config", "/root/etcd.yaml")
@@ -56,11 +56,15 @@ func TestEtcdMachines(t *testing.T) {
 		must(t, err)
 	}
 	p.add("two clusteradm etcd join started together: %s", time.Since(started).Round(10*time.Millisecond))
-	voters(t, first, 3)
+	must(t, c.ExactMembers(ctx, first, "etcd1", "etcd2", "etcd3"))
 	for _, m := range further {
-		if out := do(t)(clusters.Must(ctx, m, clusters.Binary, "etcd", "join", first.Address(), "--config", "/root/etcd.yaml", "-o", "json")); !strings.Contains(out, `"changed":0`) && strings.Contains(out, `"verb"`) {
+		if out := do(t)(clusters.Must(ctx, m, clusters.Binary, "etcd", "join", first.Address(), "--config", "/root/etcd.yaml", "-o", "json")); strings.Contains(out, `"verb"`) {
 			t.Errorf("a second join of %s:\n%s", m.Name(), out)
 		}
+	}
+
+	if out := do(t)(clusters.Must(ctx, further[1], clusters.Binary, "etcd", "status")); !strings.Contains(out, "3 voters, 3 healthy: 1 may fail") {
+		t.Errorf("etcd status:\n%s", out)
 	}
 
 	// A control plane that lacks the files is told so, and with them is made.
@@ -70,7 +74,8 @@ func TestEtcdMachines(t *testing.T) {
 			t.Errorf("the stanza lacks %s:\n%s", m.Name(), stanza)
 		}
 	}
-	text, err := nodes.Kubeadm{Versions: c.Versions, Node: cp.Name(), Address: cp.Address()}.InitConfig()
+	c.Endpoint = cp.Address() + ":6443"
+	text, err := nodes.Kubeadm{Versions: c.Versions, Node: cp.Name(), Address: cp.Address(), Endpoint: c.Endpoint, CertificateKey: nodes.LabCertificateKey}.InitConfig()
 	must(t, err)
 	local := "etcd:\n  local:\n    imageTag: " + c.Versions.EtcdTag() + "\n"
 	must(t, cp.WriteFile(ctx, "/root/init.yaml", []byte(strings.Replace(text, local, stanza, 1)), 0o600))
@@ -87,8 +92,13 @@ func TestEtcdMachines(t *testing.T) {
 		}
 	}
 	started = time.Now()
-	do(t)(clusters.Must(ctx, cp, clusters.Binary, "init", "--config", "/root/init.yaml"))
+	do(t)(clusters.Must(ctx, cp, clusters.Binary, "init", "--config", "/root/init.yaml", "--upload-certs"))
 	p.add("clusteradm init with these as etcd.external: %s", time.Since(started).Round(10*time.Millisecond))
+	cp2 := c.Lab.Node("cp2")
+	started = time.Now()
+	do(t)(c.JoinControlPlane(ctx, clusters.Binary, cp2))
+	must(t, clusters.Readyz(ctx, cp2))
+	p.add("clusteradm join of a further control plane, which downloads the client certificate: %s", time.Since(started).Round(10*time.Millisecond))
 
 	// One of three dies.
 	write := func(name string) error {
@@ -105,23 +115,18 @@ func TestEtcdMachines(t *testing.T) {
 		t.Errorf("preflight says nothing of etcd1: exit %d, %v", exit, told)
 	}
 	must(t, first.Start(ctx))
-	must(t, clusters.Eventually(ctx, time.Minute, "etcd1 after its boot", func() error { return well(ctx, first) }))
+	must(t, clusters.Eventually(ctx, time.Minute, "etcd1 after its boot", func() error { return c.ExactMembers(ctx, first, "etcd1", "etcd2", "etcd3") }))
 
 	// One is reset: it leaves the cluster and the machine is what it was.
 	third := further[1]
 	reset(t, third)
 	clean(t, third, before, "etcd3")
-	voters(t, first, 2)
+	must(t, c.ExactMembers(ctx, first, "etcd1", "etcd2"))
 	must(t, write("reset"))
 	must(t, carry(ctx, first, third, pki+"etcd/ca.crt", pki+"etcd/ca.key"))
 	must(t, joinEtcd(ctx, third, first))
-	voters(t, first, 3)
+	must(t, c.ExactMembers(ctx, first, "etcd1", "etcd2", "etcd3"))
 	p.add("etcd3 reset: its member and everything on the machine is gone, writes go on; joined again, it has its vote")
-}
-
-// n runs a line of shell on a node.
-func n(ctx context.Context, m *nodes.Node, line string) (string, error) {
-	return clusters.Must(ctx, m, "sh", "-c", line)
 }
 
 func joinEtcd(ctx context.Context, m, first *nodes.Node) error {
@@ -136,7 +141,7 @@ func carry(ctx context.Context, from, to *nodes.Node, paths ...string) error {
 		if err != nil {
 			return err
 		}
-		if _, err := n(ctx, to, "mkdir -p $(dirname "+path+")"); err != nil {
+		if _, err := clusters.Must(ctx, to, "mkdir", "-p", filepath.Dir(path)); err != nil {
 			return err
 		}
 		if err := to.WriteFile(ctx, path, []byte(content), 0o600); err != nil {
@@ -144,36 +149,4 @@ func carry(ctx context.Context, from, to *nodes.Node, paths ...string) error {
 		}
 	}
 	return nil
-}
-
-// etcdctl asks the etcd of a machine with its own certificate for that.
-func etcdctl(ctx context.Context, m *nodes.Node, args ...string) (string, error) {
-	const dir = "/etc/kubernetes/pki/etcd/"
-	return clusters.Must(ctx, m, append([]string{"etcdctl", "--endpoints=https://127.0.0.1:2379", "--cacert=" + dir + "ca.crt",
-		"--cert=" + dir + "healthcheck-client.crt", "--key=" + dir + "healthcheck-client.key"}, args...)...)
-}
-
-func well(ctx context.Context, m *nodes.Node) error {
-	_, err := etcdctl(ctx, m, "endpoint", "health")
-	return err
-}
-
-// voters fails unless etcd has so many members, all with a vote.
-func voters(t *testing.T, m *nodes.Node, want int) {
-	t.Helper()
-	var list struct {
-		Members []struct {
-			Name      string
-			IsLearner bool
-		}
-	}
-	must(t, json.Unmarshal([]byte(do(t)(etcdctl(t.Context(), m, "member", "list", "-w", "json"))), &list))
-	for _, each := range list.Members {
-		if each.IsLearner || each.Name == "" {
-			t.Errorf("%+v has no vote", each)
-		}
-	}
-	if len(list.Members) != want {
-		t.Errorf("etcd has %+v, want %d", list.Members, want)
-	}
 }

@@ -2,8 +2,10 @@ package cli_test
 
 import (
 	"errors"
+	"net"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/clusteradm/clusteradm/internal/cli/session"
@@ -36,6 +38,7 @@ func etcdMachine(t *testing.T, members ...etcd.Member) (*rig, *etcdtest.Etcd, *c
 	r.files["e.yaml"] = etcdConfig
 	e, asked := etcdtest.New(members...), &client.Config{}
 	r.etcd = func(c client.Config) (session.Etcd, error) { *asked = c; return lentEtcd{e}, nil }
+	r.dial = func(string) (net.Conn, error) { return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED} }
 	r.machine.AddUnit(hosttest.Unit{Name: "kubelet.service", OnStart: func(m *hosttest.Machine) error {
 		manifest, _ := m.Content(cluster.ManifestsDir + "/etcd.yaml")
 		const peer, serves = "https://192.0.2.10:2380", "https://192.0.2.10:2379"
@@ -133,6 +136,23 @@ func TestEtcdClientCertificate(t *testing.T) {
 	if last := o[len(o)-1]; last["kind"] != "external-etcd" || len(last["external"].(map[string]any)["endpoints"].([]any)) != 3 {
 		t.Errorf("as JSON: %v", last)
 	}
+}
+
+// Of what only a control plane has nothing is missed here.
+func TestCertsOfAnEtcdMachine(t *testing.T) {
+	t.Parallel()
+	r, _, _ := etcdMachine(t)
+	r.run("etcd", "init", "--config", "e.yaml", "--cert-dir", "/srv/pki").is(t, 0)
+	got := r.run("certs", "check-expiration").is(t, 0, "etcd-server", "etcd-healthcheck-client", "apiserver-etcd-client", "etcd-ca")
+	if strings.Contains(got.out, "MISSING") || strings.Contains(got.stderr, "cannot be read") {
+		t.Errorf("it says\n%s%s", got.out, got.stderr)
+	}
+	before, _ := r.machine.Content("/srv/pki/etcd/healthcheck-client.crt")
+	got = r.run("certs", "renew", "etcd-healthcheck-client").is(t, 0, "renewed etcd-healthcheck-client")
+	if after, _ := r.machine.Content("/srv/pki/etcd/healthcheck-client.crt"); after == before || got.stderr == "" {
+		t.Error("it was not renewed")
+	}
+	r.run("certs", "renew", "apiserver").is(t, 1, "this machine runs etcd alone and has none")
 }
 
 func TestEtcdJoin(t *testing.T) {
