@@ -352,6 +352,10 @@ type result struct {
 }
 
 func (c *change) report(ctx context.Context, s *session.Session, in plan.Input, waits []string) error {
+	again := c.again
+	if len(waits) == 0 { // all else is in the cluster now
+		again = "clusteradm endpoint set " + in.Endpoint.Address
+	}
 	out := result{Kind: "result", Endpoint: in.Endpoint.Address, Moved: len(waits) == 0, Waits: phases.EndpointWaits(in), Silent: in.Endpoint.Silent}
 	for _, w := range out.Waits {
 		out.Next = append(out.Next, cmp.Or(w.Node, w.Address))
@@ -370,19 +374,19 @@ func (c *change) report(ctx context.Context, s *session.Session, in plan.Input, 
 			out.Unbalanced = slices.DeleteFunc(in.Endpoint.Unbalanced, func(name string) bool { return name == in.Node.Name })
 		}
 	}
-	if err := out.print(s, in, c.again); err != nil {
+	if err := out.print(s, in, again); err != nil {
 		return err
 	}
 	if len(out.Unbalanced) > 0 {
 		list := strings.Join(out.Unbalanced, ", ")
-		return &exit.PendingError{Err: errors.New("endpoint set: kube-proxy stays where it is until there is a load balancer on " + list), Help: "on " + list + ", then here again: " + c.again}
+		return &exit.PendingError{Err: errors.New("endpoint set: kube-proxy stays where it is until there is a load balancer on " + list), Help: "on " + list + ", then here again: " + again}
 	}
 	if out.Moved {
 		return nil
 	}
-	pending := &exit.PendingError{Err: errors.New("endpoint set: this machine is ready, and the cluster does not move yet: " + strings.Join(waits, "; ")), Help: c.again}
+	pending := &exit.PendingError{Err: errors.New("endpoint set: this machine is ready, and the cluster does not move yet: " + strings.Join(waits, "; ")), Help: again}
 	if len(out.Next) > 0 {
-		pending.Help = "on " + strings.Join(out.Next, ", ") + ": " + c.again
+		pending.Help = "on " + strings.Join(out.Next, ", ") + ": " + again
 	}
 	return pending
 }
