@@ -262,7 +262,8 @@ func TestEndpointPrograms(t *testing.T) {
 	must(t, c.ReachService(ctx, 2*time.Minute, "cp1", "w1"))
 
 	m.ends("cp1", 2, "which would go", "--config", "/root/bare.yaml")
-	m.moves(newName, "cp1", "w1")
+	m.ends("cp1", 0, "the cluster is reached at "+newName, newName)
+	m.ends("w1", 0, "this node uses https://127.0.0.1:7443", newName)
 	m.ends("cp1", 0, "the cluster is reached at "+newName, "--config", "/root/bare.yaml")
 	m.ends("w1", 0, "this node uses https://"+newName+":6443", newName)
 	for _, n := range c.Lab.Nodes() {
