@@ -51,11 +51,11 @@ type rig struct {
 // one fails TestCrashMatrix.
 var rigs = map[string]func(t *testing.T) *rig{
 	"init": initRig, "join": joinRig, "join/control-plane": joinControlPlaneRig, "renew": renewRig, "requests": requestsRig, "fix": fixRig, "reset": resetRig,
-	"etcdinit":        etcdInitRig,
-	"etcdjoin":        etcdJoinRig,
-	"memberreplace":   replaceRig,
-	"endpoint":        endpointRig,
-	"endpoint-follow": followRig,
+	"etcdinit":       etcdInitRig,
+	"etcdjoin":       etcdJoinRig,
+	"memberreplace":  replaceRig,
+	"endpoint":       endpointRig,
+	"endpointfollow": followRig,
 }
 
 func TestCrashMatrix(t *testing.T) {
@@ -82,7 +82,7 @@ func TestCrashMatrix(t *testing.T) {
 				t.Fatal(err)
 			}
 			mutations, requests := counting.Count(), counter.world.Store.Mutations()
-			if least := map[bool]int{true: 1, false: 10}[name == "endpoint-follow"]; mutations+requests < least {
+			if least := map[bool]int{true: 1, false: 10}[name == "endpointfollow"]; mutations+requests < least {
 				t.Fatalf("only %d mutations were counted", mutations)
 			}
 			t.Logf("%d mutations of the machine, %d of the cluster", mutations, requests)

@@ -7,5 +7,5 @@ import "github.com/clusteradm/clusteradm/internal/plan"
 func Lists() map[string]func() []plan.Phase {
 	return map[string]func() []plan.Phase{"init": Init, "join": Join, "renew": Renew, "requests": Requests, "fix": Fix, "reset": Reset,
 		"etcdinit": EtcdInit, "etcdjoin": EtcdJoin, "memberreplace": MemberReplace,
-		"endpoint": Endpoint, "endpoint-follow": EndpointFollow}
+		"endpoint": Endpoint, "endpointfollow": EndpointFollow}
 }
