@@ -113,7 +113,7 @@ func TestKeepalived(t *testing.T) {
 
 // The programs have no more of root's powers than they need.
 func TestEndpointPodsArePoor(t *testing.T) {
-	for name, want := range map[string][]corev1.Capability{HAProxyName: nil, KeepalivedName: {"NET_ADMIN", "NET_BROADCAST", "NET_RAW"}} {
+	for name, want := range map[string][]corev1.Capability{HAProxyName: nil, KeepalivedName: {"NET_ADMIN", "NET_BROADCAST", "NET_RAW", "SETGID"}} {
 		render := HAProxy
 		if name == KeepalivedName {
 			render = KeepalivedPod

@@ -23,7 +23,7 @@ const (
 // own its sockets and has none of root's powers.
 func HAProxy(c *cluster.Cluster) ([]byte, error) {
 	return endpointPod(HAProxyName, c.LoadBalancer.Image,
-		[]string{"haproxy", "-W", "-S", HAProxyMaster + ",mode,600", "-f", HAProxyConfig},
+		[]string{"haproxy", "-W", "-S", HAProxyMaster + ",mode,600", "-f", cluster.HAProxyConfig},
 		nil, []mount{{"config", HAProxyDir, true}, {"run", HAProxyRunDir, false}},
 		&corev1.Probe{
 			ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{
@@ -33,13 +33,14 @@ func HAProxy(c *cluster.Cluster) ([]byte, error) {
 		})
 }
 
-// KeepalivedPod renders the static pod of the virtual IP. It sets an address
-// and sends packets of its own; that it dies is seen by its end.
+// KeepalivedPod renders the static pod of the virtual IP. It sets an address,
+// sends packets of its own and drops the groups of its check; that it dies is
+// seen by its end.
 func KeepalivedPod(c *cluster.Cluster) ([]byte, error) {
 	return endpointPod(KeepalivedName, c.VirtualIP.Image,
 		[]string{"keepalived", "--dont-fork", "--log-console", "--vrrp", "--use-file=" + KeepalivedConfig,
 			"--pid=/tmp/keepalived.pid", "--vrrp_pid=/tmp/vrrp.pid"},
-		[]corev1.Capability{"NET_ADMIN", "NET_BROADCAST", "NET_RAW"}, []mount{{"config", KeepalivedDir, true}, {"tmp", "", false}}, nil)
+		[]corev1.Capability{"NET_ADMIN", "NET_BROADCAST", "NET_RAW", "SETGID"}, []mount{{"config", KeepalivedDir, true}, {"tmp", "", false}}, nil)
 }
 
 // mount is a directory at the same place inside and outside, or one of the

@@ -9,14 +9,15 @@ import (
 	"slices"
 	"strings"
 	"text/template"
+
+	"github.com/clusteradm/clusteradm/internal/cluster"
 )
 
 // Where the node load balancer's files are. The directory is mounted and not
 // the files, which are replaced as wholes.
 const (
-	HAProxyDir    = "/etc/clusteradm/haproxy"
-	HAProxyConfig = HAProxyDir + "/haproxy.cfg"
-	HAProxyCA     = HAProxyDir + "/ca.crt"
+	HAProxyDir = "/etc/clusteradm/haproxy"
+	HAProxyCA  = HAProxyDir + "/ca.crt"
 	// HAProxyRunDir has the sockets, which are root's: one of haproxy's
 	// workers, and one of the master that reloads them.
 	HAProxyRunDir = "/run/clusteradm/haproxy"
@@ -35,6 +36,14 @@ type Balancer struct {
 	// CASum is the digest of the file HAProxyCA, so that a new one is a new
 	// configuration.
 	CASum string
+}
+
+// BalancerOf is the node load balancer of a cluster.
+func BalancerOf(c *cluster.Cluster, ca []byte, backends []netip.AddrPort) Balancer {
+	return Balancer{
+		Listen:   netip.AddrPortFrom(c.Loopback(), uint16(c.LoadBalancer.Port)),
+		Backends: backends, Endpoint: c.ControlPlaneEndpoint, CASum: CASum(ca),
+	}
 }
 
 // CASum is the digest of a certificate authority's file.
@@ -107,7 +116,7 @@ backend control-planes
 {{- end}}
 `))
 
-// Render is the file HAProxyConfig. The order of the backends does not matter.
+// Render is the file cluster.HAProxyConfig. The order of the backends does not matter.
 func (b Balancer) Render() ([]byte, error) {
 	backends := slices.Clone(b.Backends)
 	slices.SortFunc(backends, netip.AddrPort.Compare)

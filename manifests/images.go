@@ -74,7 +74,7 @@ func Images(c *cluster.Cluster) (ImageSet, error) {
 }
 
 // Pull lists the images that a control-plane node of c needs, in kubeadm's
-// order.
+// order, and those of what clusteradm adds.
 func (s ImageSet) Pull(c *cluster.Cluster) []string {
 	list := []string{s.APIServer, s.ControllerManager, s.Scheduler}
 	if !c.ProxyDisabled {
@@ -87,7 +87,20 @@ func (s ImageSet) Pull(c *cluster.Cluster) []string {
 	if c.Etcd.External == nil {
 		list = append(list, s.Etcd)
 	}
+	list = append(list, NodeImages(c)...)
+	if c.VirtualIP != nil {
+		list = append(list, c.VirtualIP.Image)
+	}
 	return list
+}
+
+// NodeImages lists what a worker must have before its kubelet starts: through
+// the load balancer it asks for its certificate.
+func NodeImages(c *cluster.Cluster) []string {
+	if c.LoadBalancer == nil {
+		return nil
+	}
+	return []string{c.LoadBalancer.Image}
 }
 
 func image(repository, name, tag string) string { return repository + "/" + name + ":" + tag }

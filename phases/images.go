@@ -27,16 +27,24 @@ func preflightPhase(list string) plan.Phase {
 		Short:   short,
 		Example: "clusteradm " + list + " phase preflight",
 		Plan: func(in plan.Input) ([]plan.Group, error) {
-			if !in.Node.ControlPlane || in.Node.ImagePullPolicy == string(corev1.PullNever) {
+			switch {
+			case in.Cluster == nil, in.Node.ImagePullPolicy == string(corev1.PullNever): // reset knows no cluster
+				return nil, nil
+			case in.Node.ControlPlane:
+				return PullImages(in)
+			}
+			images := manifests.NodeImages(in.Cluster)
+			if len(images) == 0 || !in.HostFacts().Runtime.Answers {
 				return nil, nil
 			}
-			return PullImages(in)
+			return []plan.Group{pull(in, images)}, nil
 		},
 	}
 }
 
 // PullImages are the images of a control plane of this cluster. A worker's are
-// pulled by its kubelet while it joins, as with kubeadm. A runtime that does not
+// pulled by its kubelet while it joins, as with kubeadm, save that of a load
+// balancer. A runtime that does not
 // answer cannot be asked for any; that it does not is a check's to say.
 func PullImages(in plan.Input) ([]plan.Group, error) {
 	if !in.HostFacts().Runtime.Answers {

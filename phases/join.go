@@ -26,6 +26,7 @@ func Join() []plan.Phase {
 		hidden(checkEtcd()),
 		hidden(etcdMember()),
 		kubeletJoin(),
+		hidden(endpoint()),
 		etcdJoin(),
 		kubeletWaitBootstrap(),
 		joinControlPlane(),

@@ -33,12 +33,16 @@ func kubeletFiles(in plan.Input) ([]plan.Step, error) {
 	// may run from here on, so this file comes last and is not taken back.
 	last := file(in, "config.yaml", cluster.KubeletConfig, config, 0o644)
 	last.NoUndo = running
-	return []plan.Step{
+	steps, err := endpointFiles(in)
+	if err != nil {
+		return nil, err
+	}
+	return append(steps,
 		dir(in, "dir", cluster.KubeletDir, 0o755),
 		file(in, "instance-config.yaml", cluster.KubeletInstance, manifests.KubeletInstanceConfig(in.Node), 0o644),
 		file(in, "kubeadm-flags.env", cluster.KubeletFlagsEnv, manifests.KubeletFlagsEnv(in.Node, options(in)), 0o644),
 		last,
-	}, nil
+	), nil
 }
 
 // kubeletConfig is the kubelet's configuration on this node, patches and all.

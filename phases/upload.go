@@ -33,6 +33,20 @@ func uploadConfig() plan.Phase {
 			Plan: func(in plan.Input) ([]plan.Group, error) {
 				return together(objects(manifests.KubeletConfigMap(in.Cluster))), nil
 			},
+		}, {
+			Name:    "endpoint",
+			Short:   "Upload how the API servers are reached, where clusteradm brings that",
+			Example: "clusteradm init phase upload-config endpoint --config cluster.yaml",
+			Plan: func(in plan.Input) ([]plan.Group, error) {
+				if in.Cluster.LoadBalancer == nil && in.Cluster.VirtualIP == nil {
+					return nil, nil
+				}
+				data, err := config.MarshalEndpoint(in.Cluster)
+				if err != nil {
+					return nil, err
+				}
+				return together(objects(manifests.EndpointConfig(data))), nil
+			},
 		}},
 	}
 }

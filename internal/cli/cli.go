@@ -93,7 +93,7 @@ goes on where it was.`,
 // etcd holds what is about etcd alone: its members, and machines of its own.
 func etcd(s *session.Session) *cobra.Command {
 	cmd := etcdcmd.New(s)
-	cmd.AddCommand(etcdrolecmd.Init(s), etcdrolecmd.ClientCertificate(s))
+	cmd.AddCommand(etcdrolecmd.Init(s), etcdrolecmd.Join(s), etcdrolecmd.ClientCertificate(s))
 	return cmd
 }
 

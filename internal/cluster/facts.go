@@ -49,6 +49,10 @@ type HostFacts struct {
 	Runtime RuntimeFacts
 	// Machine is what only the checks look at.
 	Machine MachineFacts
+	// Balancer is the configuration of the node load balancer that is there.
+	Balancer []byte
+	// AddressRoutes is the main routing table, where a virtual IP needs it.
+	AddressRoutes []Route
 	// ProxyEnv is the HTTP proxy settings of the caller's environment, which
 	// the control plane's pods get too.
 	ProxyEnv []EnvVar

@@ -24,6 +24,9 @@ const (
 	EtcdKubeletDropIn = KubeletDropInDir + "/20-etcd-service-manager.conf"
 )
 
+// HAProxyConfig is the configuration of the node load balancer.
+const HAProxyConfig = "/etc/clusteradm/haproxy/haproxy.cfg"
+
 // Where flannel's CNI configuration and plugin are put by its own pods.
 const (
 	FlannelConf   = "/etc/cni/net.d/10-flannel.conflist"

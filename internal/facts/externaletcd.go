@@ -31,12 +31,20 @@ type EtcdReader interface {
 	Close()
 }
 
+// ExternalEtcd asks the etcd that others run as this machine's API server would.
+func ExternalEtcd(ctx context.Context, h host.Reader, a Asked) (*cluster.ExternalEtcdFacts, error) {
+	f := (&looker{Reader: h, ctx: ctx}).externalEtcd(a)
+	return f, ctx.Err()
+}
+
 // externalEtcd asks every endpoint at once, and, through the first that tells
 // who they are, every member.
-func (m *looker) externalEtcd(a Asked, e *cluster.ExternalEtcd) {
-	f := &cluster.ExternalEtcdFacts{Files: map[string]secret.Bytes{}}
+func (m *looker) externalEtcd(a Asked) *cluster.ExternalEtcdFacts {
+	e, f := a.Cluster.Etcd.External, &cluster.ExternalEtcdFacts{Files: map[string]secret.Bytes{}}
 	for _, p := range []string{e.CAFile, e.CertFile, e.KeyFile} {
-		if data, err := m.ReadFile(m.ctx, p); p != "" && err == nil {
+		if given := a.Given[p]; p != "" && !given.Empty() {
+			f.Files[p] = given
+		} else if data, err := m.ReadFile(m.ctx, p); p != "" && err == nil {
 			f.Files[p] = secret.NewBytes(data)
 		}
 	}
@@ -48,8 +56,7 @@ func (m *looker) externalEtcd(a Asked, e *cluster.ExternalEtcd) {
 		f.Endpoints = append(f.Endpoints, cluster.EtcdEndpoint{URL: endpoint, Asked: asked})
 	}
 	if a.D == nil {
-		m.set(func(all *cluster.MachineFacts) { all.Etcd = f })
-		return
+		return f
 	}
 	credentials := externalCredentials{f.Files[e.CAFile].Reveal(), f.Files[e.CertFile].Reveal(), f.Files[e.KeyFile]}
 	client, unusable := credentials.http(a.D, e)
@@ -81,7 +88,7 @@ func (m *looker) externalEtcd(a Asked, e *cluster.ExternalEtcd) {
 		}
 		r.Close()
 	}
-	m.set(func(all *cluster.MachineFacts) { all.Etcd = f })
+	return f
 }
 
 // listMembers asks one endpoint who its cluster is, and returns it if it tells.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/host"
+	"github.com/clusteradm/clusteradm/internal/procfs"
 	"github.com/clusteradm/clusteradm/internal/secret"
 )
 
@@ -82,6 +83,16 @@ func Gather(ctx context.Context, h host.Reader, c *cluster.Cluster, pkiFiles []s
 	}
 	for _, p := range manifestFiles {
 		text(p, func(s string) { f.Manifests[p] = []byte(s) })
+	}
+	text(cluster.HAProxyConfig, func(s string) { f.Balancer = []byte(s) })
+	if c.VirtualIP != nil {
+		routes := func(parsed []procfs.Route) {
+			for _, r := range parsed {
+				f.AddressRoutes = append(f.AddressRoutes, cluster.Route(r))
+			}
+		}
+		text("/proc/net/route", func(s string) { routes(procfs.Routes4(s)) })
+		text("/proc/net/ipv6_route", func(s string) { routes(procfs.Routes6(s)) })
 	}
 	g.Go(func() error { return gatherFiles(ctx, h, c, &f, set) })
 	g.Go(func() error { return gatherSwaps(ctx, h, &f, set, programs) })

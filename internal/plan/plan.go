@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/netip"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -42,6 +43,9 @@ type World interface {
 	RuntimeWriter(host string) cri.Writer
 	EtcdWriter(host string) etcd.Writer
 	KubeWriter() kube.Writer
+	// Tell sends a line to the program that listens on a Unix socket of the
+	// named host.
+	Tell(ctx context.Context, host, socket, line string) error
 }
 
 // Probe is one HTTP health check. With CA empty the server's certificate is
@@ -196,16 +200,27 @@ type Input struct {
 	Etcd    Etcd
 	// Endpoint is for a change of it.
 	Endpoint Endpoint
+	// Binary is where this program is, for units that run it.
+	Binary string
+	Follow Follow
 }
 
 // HostFacts are the facts of the node that the list is for.
 func (in Input) HostFacts() cluster.HostFacts { return in.Facts.Hosts[in.Node.Host] }
+
+// Follow is what the node load balancer is to be given.
+type Follow struct {
+	Config   []byte           // its configuration as it is
+	Backends []netip.AddrPort // the API servers
+}
 
 // Join is what a joining node learned from the cluster before planning.
 type Join struct {
 	CA                  []byte // PEM, validated by discovery
 	CACertPath          string
 	BootstrapKubeconfig secret.Bytes
+	// APIServers are those there are, where a node load balancer needs them.
+	APIServers []netip.AddrPort
 	// Joined is true when the kubelet has a usable certificate of this cluster.
 	Joined bool
 	// Shared are files of all control planes that the bundle does not hold: what

@@ -30,6 +30,16 @@ func (l *Lazy) get(ctx context.Context) (Client, error) {
 	return l.client, nil
 }
 
+// Forget has it connect anew: with other credentials, perhaps.
+func (l *Lazy) Forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c, ok := l.client.(interface{ Close() }); ok {
+		c.Close()
+	}
+	l.client = nil
+}
+
 // Get implements kube.Reader.
 func (l *Lazy) Get(ctx context.Context, ref kube.Ref) (*unstructured.Unstructured, error) {
 	c, err := l.get(ctx)

@@ -88,6 +88,31 @@ func (w *World) EtcdWriter(string) etcd.Writer { return w.parts.Etcd }
 // KubeWriter implements plan.World.
 func (w *World) KubeWriter() kube.Writer { return w.parts.Kube }
 
+// Tell implements plan.World. What the program answers is not looked at: that
+// it did as it was told is to be seen elsewhere.
+func (w *World) Tell(ctx context.Context, _, socket, line string) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	conn, err := w.parts.Machine.DialHost(ctx, "unix", socket)
+	if err != nil {
+		return fmt.Errorf("tell %s: %w", socket, err)
+	}
+	defer conn.Close()
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := conn.SetDeadline(deadline); err != nil {
+			return fmt.Errorf("tell %s: %w", socket, err)
+		}
+	}
+	if _, err := io.WriteString(conn, line+"\n"); err != nil {
+		return fmt.Errorf("tell %s: %w", socket, err)
+	}
+	// It may take the end of the connection for the end of the wish.
+	if _, err := io.Copy(io.Discard, io.LimitReader(conn, 1<<16)); err != nil {
+		return fmt.Errorf("tell %s: %w", socket, err)
+	}
+	return nil
+}
+
 // Probe implements plan.View.
 func (w *World) Probe(ctx context.Context, _ string, p plan.Probe) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)

@@ -31,7 +31,6 @@ prints what a control plane needs to use them. Run again after an interruption
 it goes on; clusteradm reset takes it back.`,
 		Example: `  clusteradm etcd init
   clusteradm etcd init --config etcd.yaml --dry-run`,
-		Args: session.Args(cobra.NoArgs),
 	}
 	l := initList(s)
 	bind(s, o, cmd, l, l.Phases, true)
@@ -48,7 +47,17 @@ func initList(s *session.Session) phasecmd.List {
 func bind(s *session.Session, o *options, cmd *cobra.Command, l phasecmd.List, some []plan.Phase, whole bool) {
 	o.flags(cmd)
 	cmd.Args = session.Args(cobra.NoArgs)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), s, o, l, some, whole) }
+	if l.Args != "" {
+		cmd.Args = session.Args(cobra.ExactArgs(1))
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		if len(args) == 1 {
+			if o.endpoint, err = address(args[0]); err != nil {
+				return err
+			}
+		}
+		return run(cmd.Context(), s, o, l, some, whole)
+	}
 }
 
 func run(ctx context.Context, s *session.Session, o *options, l phasecmd.List, some []plan.Phase, whole bool) error {
@@ -92,6 +101,11 @@ func run(ctx context.Context, s *session.Session, o *options, l phasecmd.List, s
 		return err
 	}
 	defer members.Close()
+	if o.endpoint != "" {
+		if err := p.membership(ctx, members); err != nil {
+			return err
+		}
+	}
 	planned, err := plan.Build(l.RunName(some, whole), some, p.input, skip)
 	if err != nil {
 		return &exit.UsageError{Err: err}

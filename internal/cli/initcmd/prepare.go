@@ -56,7 +56,7 @@ func prepare(ctx context.Context, s *session.Session, l *config.Loaded, list []p
 		return nil, err
 	}
 	return &prepared{
-		input: plan.Input{Cluster: l.Cluster, Node: l.Node, Facts: session.HostFacts(s.Now(), l.Node.Host, f), PKI: found},
+		input: plan.Input{Cluster: l.Cluster, Node: l.Node, Facts: session.HostFacts(s.Now(), l.Node.Host, f), PKI: found, Binary: s.Binary},
 		found: found,
 		ours:  ours(f, l.Cluster, l.Node, found),
 		names: names,

@@ -81,6 +81,21 @@ func (p *prepared) takeIn(ctx context.Context, r kube.Reader, key secret.String)
 	return err
 }
 
+// askExternalEtcd asks the etcd that others run with what this node will show
+// it, for the checks: the files may have been downloaded and be nowhere yet.
+func (p *prepared) askExternalEtcd(ctx context.Context, s *session.Session) error {
+	in := &p.input
+	given := map[string]secret.Bytes{}
+	for _, f := range in.Join.Shared {
+		given[f.Path] = f.Content
+	}
+	found, err := s.ExternalEtcd(ctx, in.Cluster, in.Node, given)
+	f := in.HostFacts()
+	f.Machine.Etcd = found
+	in.Facts.Hosts[in.Node.Host] = f
+	return err
+}
+
 // join makes what is this node's own and connects.
 func (p *prepared) join(ctx context.Context, s *session.Session) error {
 	if !p.input.Node.ControlPlane {

@@ -1,5 +1,5 @@
 // Package joincmd is `clusteradm join`: find and trust the cluster, learn its
-// configuration, and make this machine a worker of it.
+// configuration, and make this machine a worker or a control plane of it.
 package joincmd
 
 import (
@@ -30,8 +30,9 @@ func New(s *session.Session) *cobra.Command {
 	o := &options{}
 	cmd := &cobra.Command{
 		Use:   "join" + argument,
-		Short: "Make this machine a worker of a cluster",
-		Long: `Make this machine a worker of a cluster.
+		Short: "Make this machine a worker or a further control plane of a cluster",
+		Long: `Make this machine a worker of a cluster, or with --control-plane a further
+control plane.
 
 The cluster is found at the endpoint and trusted by the token's signature and
 the pin of its certificate authority, or found and trusted by a kubeconfig that
@@ -39,10 +40,17 @@ the administrator handed over. On a control plane,
 
   clusteradm token create --print-join-command
 
-prints the whole command. Run again after an interruption it goes on; run on a
-node of the cluster it changes nothing.`,
+prints the whole command; with --control-plane that of a control plane. Its
+certificate key decrypts what all control planes share; or that is brought to
+/etc/kubernetes/pki by hand. Control planes that join at the same time take
+turns.
+
+Run again after an interruption it goes on; run on a node of the cluster it
+changes nothing.`,
 		Example: `  clusteradm join 10.0.0.1:6443 --token abcdef.0123456789abcdef \
     --discovery-token-ca-cert-hash sha256:…
+  clusteradm join 10.0.0.1:6443 --token abcdef.0123456789abcdef \
+    --discovery-token-ca-cert-hash sha256:… --control-plane --certificate-key -
   clusteradm join --discovery-file /root/cluster.conf
   clusteradm join --config join.yaml --dry-run`,
 	}

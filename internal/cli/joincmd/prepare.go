@@ -15,7 +15,6 @@ import (
 	"github.com/clusteradm/clusteradm/internal/kube/client"
 	"github.com/clusteradm/clusteradm/internal/lease"
 	"github.com/clusteradm/clusteradm/internal/plan"
-	"github.com/clusteradm/clusteradm/internal/secret"
 	"github.com/clusteradm/clusteradm/internal/world"
 	"github.com/clusteradm/clusteradm/manifests"
 	"github.com/clusteradm/clusteradm/phases"
@@ -83,12 +82,7 @@ func prepare(ctx context.Context, s *session.Session, join *config.Join, checks 
 			return nil, err
 		}
 	}
-	// A control plane's kubelet talks to its own API server, also to ask it for
-	// its certificate.
-	asks := info.Server
-	if join.Node.ControlPlane {
-		asks = join.Node.LocalEndpoint()
-	}
+	asks := bootstrapServer(c, join.Node, info.Server)
 	p := &prepared{server: info.Server, input: plan.Input{
 		Cluster: c, Node: join.Node, Facts: session.HostFacts(s.Now(), join.Node.Host, f),
 		Join: plan.Join{
@@ -97,11 +91,17 @@ func prepare(ctx context.Context, s *session.Session, join *config.Join, checks 
 		},
 	}}
 	p.ours = ours(f, join.Node, caPath, info.CA, joined)
-	p.parts = world.Parts{Kube: asKubelet(s, join), Runtime: s.NodeRuntime(join.Node)}
-	if join.Node.ControlPlane {
-		return p, p.takeIn(ctx, bootstrap, join.CertificateKey)
+	p.parts = world.Parts{Kube: s.AsKubelet(join.Timeouts.APICall), Runtime: s.NodeRuntime(join.Node)}
+	if err := withEndpoint(ctx, s, bootstrap, &p.input); err != nil {
+		return nil, err
 	}
-	return p, nil
+	if !join.Node.ControlPlane {
+		return p, nil
+	}
+	if err := p.takeIn(ctx, bootstrap, join.CertificateKey); err != nil || !checks || c.Etcd.External == nil {
+		return p, err
+	}
+	return p, p.askExternalEtcd(ctx, s)
 }
 
 // ours reports that what is on the machine is of an earlier join to this
@@ -180,27 +180,4 @@ func nameFree(ctx context.Context, r kube.Reader, name string) error {
 		return &NameTakenError{Name: name}
 	}
 	return nil
-}
-
-// asKubelet talks to the API server as this node, once it has its certificate.
-func asKubelet(s *session.Session, join *config.Join) *world.Lazy {
-	return &world.Lazy{Connect: func(ctx context.Context) (world.Client, error) {
-		data, err := s.Machine.ReadFile(ctx, cluster.KubeletConf)
-		if err != nil {
-			return nil, err
-		}
-		config, err := client.FromKubeconfig(data)
-		if err != nil {
-			return nil, err
-		}
-		if config.Files.Cert != "" {
-			pair, err := s.Machine.ReadFile(ctx, config.Files.Cert)
-			if err != nil {
-				return nil, err
-			}
-			config.Cert, config.Key, config.Files = pair, secret.NewBytes(pair), client.Files{}
-		}
-		config.Dial, config.Timeout = s.Machine.DialHost, join.Timeouts.APICall
-		return client.New(config)
-	}}
 }

@@ -50,6 +50,7 @@ type Session struct {
 	Build    Build
 	Machine  world.Machine
 	Hostname string
+	Binary   string                     // the path of this program
 	Address  func() (netip.Addr, error) // of the default route's interface
 	Environ  []string
 	Now      func() time.Time
@@ -70,6 +71,10 @@ func System(streams ui.Streams) *Session {
 	if err != nil {
 		hostname = "localhost"
 	}
+	binary, err := os.Executable()
+	if err != nil {
+		binary = "/usr/local/bin/clusteradm"
+	}
 	build := Build{Version: "devel", Go: runtime.Version(), Kubernetes: config.DefaultKubernetesVersion}
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
 		build.Version = info.Main.Version
@@ -79,7 +84,7 @@ func System(streams ui.Streams) *Session {
 	}
 	return &Session{
 		Streams: streams, Format: "text", Build: build,
-		Machine: local.New(hostname, local.Options{}), Hostname: hostname, Address: defaultAddress, Environ: os.Environ(),
+		Machine: local.New(hostname, local.Options{}), Hostname: hostname, Binary: binary, Address: defaultAddress, Environ: os.Environ(),
 		Now: time.Now, Rand: rand.Reader, ReadFile: os.ReadFile, ReadDir: os.ReadDir, Chroot: chroot, Etcd: ConnectEtcd,
 		Runs: state.Open(state.Dir), LockPath: state.LockFile,
 	}

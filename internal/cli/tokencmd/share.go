@@ -39,6 +39,9 @@ type sharing struct {
 	parts world.Parts
 	plan  *plan.Plan
 	key   secret.String
+	// replaces is true when what is shared now is under another key: commands
+	// with that one are of no use afterwards.
+	replaces bool
 }
 
 func prepareSharing(ctx context.Context, s *session.Session, c *client.Client, key secret.String) (*sharing, error) {
@@ -63,7 +66,15 @@ func prepareSharing(ctx context.Context, s *session.Session, c *client.Client, k
 	phase := phases.UploadCerts()
 	p, err := plan.Build(phase.Name, []plan.Phase{phase}, plan.Input{Cluster: found, PKI: bundle,
 		Facts: cluster.Facts{Now: s.Now()}, Shared: shared}, nil)
-	return &sharing{world.Parts{Kube: c}, p, shared.Key}, err
+	if err != nil {
+		return nil, err
+	}
+	live, err := c.Get(ctx, kube.RefOf(manifests.SharedCerts(nil)))
+	if err == nil {
+		_, err = pki.Open(kube.SecretData(live), shared.Key)
+	}
+	var other *pki.SharedError
+	return &sharing{world.Parts{Kube: c}, p, shared.Key, errors.As(err, &other)}, nil
 }
 
 // localBundle is what this machine has of what control planes share.
@@ -118,9 +129,12 @@ func sameCluster(ctx context.Context, c *client.Client, found *cluster.Cluster, 
 // and doing it again does no harm.
 func (sh *sharing) run(ctx context.Context, s *session.Session) error {
 	e, done := s.Engine(sh.parts)
-	defer done()
 	e.Begin = nil
 	_, err := e.Apply(ctx, sh.plan)
+	done()
+	if err == nil && sh.replaces {
+		s.Caution(event.Event{Message: "commands that were printed earlier join no control plane any more: their certificate key is another"})
+	}
 	var stopped *engine.StoppedError
 	if ctx.Err() != nil || !errors.As(err, &stopped) {
 		return err

@@ -21,7 +21,7 @@ type Etcd struct {
 	alarms  []etcd.Alarm
 	// unsettled is how many more learners are refused since a voter is too new.
 	unsettled int
-	sizes   map[uint64][2]int64 // of databases that are not of the usual size: file, in use
+	sizes     map[uint64][2]int64 // of databases that are not of the usual size: file, in use
 	// mutations counts changes. The answer to number lose is lost: the change is
 	// done all the same.
 	mutations, lose int

@@ -43,6 +43,14 @@ func (m *Machine) AddUnit(u Unit) {
 	m.units[u.Name] = added
 }
 
+// unit is one that is installed, or whose file is there.
+func (m *Machine) unit(name string) *unit {
+	if m.units[name] == nil && m.tree["/etc/systemd/system/"+name] != nil {
+		m.units[name] = &unit{Unit: Unit{Name: name}}
+	}
+	return m.units[name]
+}
+
 // systemctl interprets the verbs that clusteradm uses.
 func (m *Machine) systemctl(cmd host.Cmd) (host.Result, error) {
 	if len(cmd.Args) < 2 {
@@ -62,7 +70,7 @@ func (m *Machine) systemctl(cmd host.Cmd) (host.Result, error) {
 		return host.Result{}, notUnderstood(cmd)
 	}
 	m.mu.Lock()
-	u := m.units[args[0]]
+	u := m.unit(args[0])
 	enabled, active := u != nil && u.Enabled, u != nil && u.Active
 	m.mu.Unlock()
 	switch verb {
@@ -146,7 +154,7 @@ func (m *Machine) show(cmd host.Cmd, args []string) (host.Result, error) {
 
 // properties are lines of a unit.
 func (m *Machine) properties(name string, asked []string) string {
-	u := m.units[name]
+	u := m.unit(name)
 	values := map[string]string{"LoadState": "not-found", "ActiveState": "inactive"}
 	if u != nil {
 		values = map[string]string{"LoadState": "loaded", "UnitFileState": "disabled", "ActiveState": "inactive"}

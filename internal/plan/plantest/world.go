@@ -3,6 +3,7 @@
 package plantest
 
 import (
+	"bytes"
 	"context"
 	"encoding/pem"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/cri"
 	"github.com/clusteradm/clusteradm/internal/cri/critest"
 	"github.com/clusteradm/clusteradm/internal/etcd"
@@ -29,6 +31,9 @@ type World struct {
 	// Containers is the machine's container runtime, EtcdCluster its etcd.
 	Containers  *critest.Runtime
 	EtcdCluster *etcdtest.Etcd
+	// Loaded is the configuration with which the load balancer runs: what was on
+	// the disk when it started, or when it was last told to reload.
+	Loaded []byte
 	// Serves is, by address, the file whose certificate a TLS server shows: one
 	// that reads it at each handshake.
 	Serves map[string]string
@@ -68,6 +73,9 @@ func (w *World) EtcdWriter(string) etcd.Writer { return w.EtcdCluster }
 // Probe implements plan.View: a component answers when the kubelet runs and
 // its manifest is whole.
 func (w *World) Probe(ctx context.Context, _ string, p plan.Probe) error {
+	if strings.HasPrefix(p.URL, "http:") {
+		return w.probeBalancer(ctx, p.URL)
+	}
 	pod := "kube-apiserver"
 	switch {
 	case strings.Contains(p.URL, ":10257"):
@@ -79,6 +87,35 @@ func (w *World) Probe(ctx context.Context, _ string, p plan.Probe) error {
 		return fmt.Errorf("probe %s: %w", p.URL, syscall.ECONNREFUSED)
 	}
 	return nil
+}
+
+// probeBalancer is haproxy's answer, in whose configuration its paths are.
+func (w *World) probeBalancer(ctx context.Context, url string) error {
+	if !w.Runs(ctx, "clusteradm-haproxy") {
+		w.Loaded = nil
+		return fmt.Errorf("probe %s: %w", url, syscall.ECONNREFUSED)
+	}
+	if w.Loaded == nil {
+		w.Loaded, _ = w.Machine.ReadFile(ctx, cluster.HAProxyConfig)
+	}
+	_, path, _ := strings.Cut(strings.TrimPrefix(url, "http://"), "/")
+	if !bytes.Contains(w.Loaded, []byte("path /"+path+" ")) {
+		return fmt.Errorf("probe %s: 404 Not Found", url)
+	}
+	return nil
+}
+
+// Tell implements plan.World: the load balancer is all that can be told
+// something.
+func (w *World) Tell(ctx context.Context, _, socket, line string) (err error) {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("tell %s: %w", socket, err)
+	}
+	if socket != "/run/clusteradm/haproxy/master.sock" || line != "reload" || !w.Runs(ctx, "clusteradm-haproxy") {
+		return fmt.Errorf("tell %s: %w", socket, syscall.ECONNREFUSED)
+	}
+	w.Loaded, err = w.Machine.ReadFile(ctx, cluster.HAProxyConfig)
+	return err
 }
 
 // Runs reports whether the machine's kubelet would have the static pod running.
