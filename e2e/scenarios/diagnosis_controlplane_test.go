@@ -29,8 +29,8 @@ func TestControlPlaneDiagnosis(t *testing.T) {
 	d.finds("nothing in the way of a control plane", "", usual)
 
 	wrong := d.with("/root/key.yaml", nodes.LabCertificateKey, strings.Repeat("ab", 32))
-	d.finds("a wrong certificate key", "shared-certificates", wrong, "does not decrypt")
-	d.joinFails("a wrong certificate key", 1, wrong, "does not decrypt", "diagnosis: shared-certificates: ")
+	d.finds("a wrong certificate key", "shared-certificates", wrong, "encrypted under another certificate key")
+	d.joinFails("a wrong certificate key", 1, wrong, "encrypted under another certificate key")
 	do(t)(c.Kubectl(ctx, "-n", "kube-system", "delete", "secret", "kubeadm-certs"))
 	d.finds("certificates that are not shared any more", "shared-certificates", usual, "have expired, which they do after two hours", "upload-certs")
 	d.clusteradm("init", "phase", "upload-certs", "--upload-certs", "--config", "/root/init.yaml", "--certificate-key", nodes.LabCertificateKey)
@@ -93,6 +93,7 @@ func (d *diagnosing) cutLearner() {
 	}))
 	d.finds("a learner whose peer port is cut off, while its join waits", "etcd-learner", short, "this machine's etcd does not start", "2380", "its manifest is here since")
 	<-ended
+	d.finds("after the member was withdrawn again", "etcd-member", short, "stale etcd data")
 	do(t)(clusters.Must(ctx, d.node, "nft", "delete", "table", "inet", "cut"))
 	do(t)(clusters.Must(ctx, d.node, clusters.Binary, "reset", "--force"))
 }
