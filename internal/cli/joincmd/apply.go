@@ -29,7 +29,7 @@ func (p *prepared) apply(ctx context.Context, s *session.Session, list *plan.Pla
 	go func() { defer close(done); p.keeper.Keep(kept, cancel) }()
 	_, err := s.Apply(kept, p.parts, list)
 	lost := (*lease.LostError)(nil)
-	if errors.As(context.Cause(kept), &lost) {
+	if err != nil && errors.As(context.Cause(kept), &lost) {
 		err = &endedError{cause: lost, err: err}
 	}
 	cancel(nil)
