@@ -14,6 +14,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/effect"
 	"github.com/clusteradm/clusteradm/internal/facts"
 	"github.com/clusteradm/clusteradm/internal/host"
+	"github.com/clusteradm/clusteradm/internal/host/hosttest"
 	"github.com/clusteradm/clusteradm/internal/kube"
 	"github.com/clusteradm/clusteradm/internal/kube/kubetest"
 	"github.com/clusteradm/clusteradm/internal/plan"
@@ -53,6 +54,35 @@ func endpointRig(t *testing.T) *rig {
 // plainRig only gets another endpoint.
 func plainRig(t *testing.T) *rig {
 	return movingRig(t, func(c *cluster.Cluster) (before, after *cluster.Cluster) { return bare(c), at(bare(c), newEndpoint) })
+}
+
+// bareRig loses its load balancer and its virtual IP.
+func bareRig(t *testing.T) *rig {
+	r := movingRig(t, func(c *cluster.Cluster) (before, after *cluster.Cluster) {
+		return at(c, newEndpoint), at(bare(c), newEndpoint)
+	})
+	m, before := r.world.Machine, at(r.loaded.Cluster, newEndpoint)
+	document, err := config.MarshalEndpoint(before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range manifests.EndpointConfig(document) {
+		r.world.Store.Put(o)
+	}
+	balancer, err := manifests.BalancerOf(before, theRenewal.old.Pairs["ca"].Cert, apiServers[:1]).Render()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, content := range map[string]string{
+		cluster.HAProxyConfig: string(balancer), manifests.HAProxyCA: "ca", manifests.KeepalivedConfig: "keepalived.conf", manifests.KeepalivedCA: "ca",
+		cluster.ManifestsDir + "/" + manifests.HAProxyName + ".yaml": "kind: Pod\n", cluster.ManifestsDir + "/" + manifests.KeepalivedName + ".yaml": "kind: Pod\n",
+		manifests.FollowUnitFile: "[Service]\n",
+		cluster.KubeletConf:      string(pki.EncodeKubeletKubeconfig("kubernetes", before.NodeEndpoint(r.loaded.Node), "cp1", theRenewal.old.Pairs["ca"].Cert).Reveal()),
+	} {
+		m.Put(path, content, 0o600)
+	}
+	m.AddUnit(hosttest.Unit{Name: manifests.FollowUnit, Enabled: true, Active: true})
+	return r
 }
 
 func movingRig(t *testing.T, of func(*cluster.Cluster) (before, after *cluster.Cluster)) *rig {
