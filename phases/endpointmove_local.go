@@ -1,9 +1,12 @@
 package phases
 
 import (
+	"context"
+	"fmt"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/config"
@@ -92,7 +95,27 @@ func bringBalancer(in plan.Input) ([]plan.Step, error) {
 	}
 	follower := replaced(Follower(after))
 	follower[0].NoUndo = "" // a file, which starts nothing
-	return slices.Concat(files, replaced([]plan.Step{balancerRuns(after, config)}), follower), nil
+	known := plan.Step{Name: "known", Host: in.Node.Host, Effect: effect.Await{What: "load balancer's pod"}, Until: []plan.Condition{balancerKnown(in)}}
+	return append(slices.Concat(files, replaced([]plan.Step{balancerRuns(after, config)}), follower), known), nil
+}
+
+// balancerKnown holds when the cluster can see that this machine has its load
+// balancer, for which kube-proxy waits.
+func balancerKnown(in plan.Input) plan.Condition {
+	name := manifests.HAProxyName + "-" + in.Node.Name
+	return plan.Condition{
+		Name: "pod " + name + " to be Ready", Within: balancerWithin, Warn: true, Hint: "kubectl -n kube-system describe pod " + name,
+		Check: func(ctx context.Context, v plan.View) error {
+			pod, err := v.Kube().Get(ctx, kube.Ref{GroupVersionKind: schema.GroupVersionKind{Version: "v1", Kind: "Pod"}, Namespace: "kube-system", Name: name})
+			if err != nil {
+				return fmt.Errorf("%w: %w", plan.ErrNotYet, err)
+			}
+			if status, message := Readiness(pod); status != "True" {
+				return fmt.Errorf("%w: %s", plan.ErrNotYet, message)
+			}
+			return nil
+		},
+	}
 }
 
 // Balanced reports that what runs on every node can use the load balancer, if
