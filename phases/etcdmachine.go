@@ -70,9 +70,19 @@ func etcdCerts(list string, names ...string) plan.Phase {
 	return phase
 }
 
+// etcdLocal keeps what a member that joined was told of the others: told that it
+// is alone, it would found a second cluster once its data are lost.
 func etcdLocal(list string) plan.Phase {
 	phase := etcd()
-	phase.Sub[0].Short, phase.Sub[0].Example = "Write the static pod manifest of etcd", "clusteradm "+list+" phase etcd local"
+	local := &phase.Sub[0]
+	local.Short, local.Example = "Write the static pod manifest of etcd", "clusteradm "+list+" phase etcd local"
+	local.Plan = func(in plan.Input) ([]plan.Group, error) {
+		flags, _ := manifests.Flags(in.HostFacts().Manifests[etcdManifest]) // where there is none there are no flags
+		if flags["initial-cluster-state"] == "existing" {
+			return localEtcd(in, startedWith(in))
+		}
+		return localEtcd(in, nil)
+	}
 	return phase
 }
 

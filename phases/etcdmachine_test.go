@@ -116,6 +116,15 @@ func TestAnEtcdMachineJoinsWithAVote(t *testing.T) {
 	if result, err := r.apply(t.Context(), "etcdjoin", phases.EtcdJoin()); err != nil || result.Changed > 0 {
 		t.Errorf("a second join changed %d: %v", result.Changed, err)
 	}
+	// Its manifest written by itself is the same: it does not forget the others.
+	for _, phase := range phases.EtcdInit() {
+		if phase.Name != "etcd" {
+			continue
+		}
+		if result, err := r.apply(t.Context(), "etcdinit", []plan.Phase{phase}); err != nil || result.Changed > 0 {
+			t.Errorf("etcd/local changed %d: %v", result.Changed, err)
+		}
+	}
 }
 
 func TestEtcdMachinePullsEtcdAlone(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/cri"
 	"github.com/clusteradm/clusteradm/internal/effect"
 	"github.com/clusteradm/clusteradm/internal/engine"
 	"github.com/clusteradm/clusteradm/internal/etcd"
@@ -83,6 +84,7 @@ func controlPlaneRig(t *testing.T, name, address string) *rig {
 		r.world.EtcdCluster.Start(name, manifests.EtcdPeerURL(node), manifests.EtcdClientURL(node))
 	})
 	r.world.EtcdCluster = etcdtest.New(etcd.Member{ID: 1, Name: "cp1", PeerURLs: []string{"https://192.0.2.10:2380"}, ClientURLs: []string{"https://192.0.2.10:2379"}})
+	r.world.Serves = map[string]string{address + ":2379": "/etc/kubernetes/pki/etcd/server.crt"}
 	r.world.Store.Down(false)
 	c := r.loaded.Cluster
 	bundle, kubeconfigs := joinerPKI(t, c, node)
@@ -109,8 +111,8 @@ func controlPlaneRig(t *testing.T, name, address string) *rig {
 		}
 		_, has := r.world.Machine.Content(data)
 		own, _ := effect.MemberAt(members(r), manifests.EtcdPeerURL(node))
-		return plan.Input{Cluster: c, Node: node, PKI: b, Facts: cluster.Facts{Now: now, Hosts: map[string]cluster.HostFacts{name: f}},
-			Join: plan.Join{CA: b.Pairs["ca"].Cert, CACertPath: "/etc/kubernetes/pki/ca.crt", Joined: f.Exists(cluster.KubeletConf),
+		return plan.Input{Cluster: c, Node: node, PKI: b, Binary: binary, Facts: cluster.Facts{Now: now, Hosts: map[string]cluster.HostFacts{name: f}},
+			Join: plan.Join{CA: b.Pairs["ca"].Cert, APIServers: apiServers, CACertPath: "/etc/kubernetes/pki/ca.crt", Joined: f.Exists(cluster.KubeletConf),
 				Etcd: plan.JoinEtcd{Data: has, Voter: has && !own.Learner, Now: func() time.Time { return now }}}}, nil
 	}
 	return r
@@ -157,7 +159,7 @@ func TestJoinOfAControlPlane(t *testing.T) {
 	if err != nil || node.GetLabels()["node-role.kubernetes.io/control-plane"] != "" || len(node.GetLabels()) != 2 {
 		t.Errorf("node %v, %v", node, err)
 	}
-	for path, want := range map[string]string{cluster.KubeletConf: "https://192.0.2.12:6443", cluster.SchedulerConf: "https://192.0.2.12:6443"} {
+	for path, want := range map[string]string{cluster.KubeletConf: r.loaded.Cluster.KubeletEndpoint(cluster.Node{Address: netip.MustParseAddr("192.0.2.12"), BindPort: 6443}), cluster.SchedulerConf: "https://192.0.2.12:6443"} {
 		if text, _ := r.world.Machine.Content(path); !strings.Contains(text, "server: "+want+"\n") {
 			t.Errorf("%s does not name %s", path, want)
 		}
@@ -218,17 +220,51 @@ func TestOrphanOfADeadTurnIsRemoved(t *testing.T) {
 		if _, err := r.world.Store.Create(t.Context(), lease.Object(lease.EtcdJoin, "cp3", now)); err != nil {
 			t.Fatal(err)
 		}
-		started, plain := time.Now(), r.input
-		r.input = func(ctx context.Context) (plan.Input, error) {
-			in, err := plain(ctx)
-			in.Join.Etcd.Now = func() time.Time { return now.Add(time.Since(started)) }
-			return in, err
-		}
+		started := r.ticks()
 		if _, err := r.joins(t); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(started); took < lease.Duration+20*time.Second || took > lease.Duration+22*time.Second {
 			t.Errorf("it took %s", took)
+		}
+		voters(t, r, "cp1", "cp2")
+	})
+}
+
+// ticks has turns end with the time that a test lets pass.
+func (r *rig) ticks() (started time.Time) {
+	started, plain := time.Now(), r.input
+	r.input = func(ctx context.Context) (plan.Input, error) {
+		in, err := plain(ctx)
+		in.Join.Etcd.Now = func() time.Time { return now.Add(time.Since(started)) }
+		return in, err
+	}
+	return started
+}
+
+// etcd whose announcement came to it in the snapshot would serve nobody for
+// seven seconds.
+func TestLearnerThatServesNobodyIsRestarted(t *testing.T) {
+	joinControlPlaneRig(t)
+	synctest.Test(t, func(t *testing.T) {
+		r := joinControlPlaneRig(t)
+		serves := r.world.Serves
+		r.world.Serves = nil
+		r.world.Containers.AddContainer(cri.Container{ID: "first", Name: "etcd", Pod: "etcd-cp2", Namespace: "kube-system", Running: true, Created: now})
+		restarts := 0
+		r.world.Containers.Restarted = func(cri.Container) {
+			restarts++
+			if m, _ := effect.MemberAt(members(r), "https://192.0.2.12:2380"); !m.Learner {
+				t.Error("a voter was restarted")
+			}
+			r.world.Serves = serves
+		}
+		started := r.ticks()
+		if _, err := r.joins(t); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(started); restarts != 1 || took > 2*time.Second {
+			t.Errorf("%d restarts, %s", restarts, took)
 		}
 		voters(t, r, "cp1", "cp2")
 	})
@@ -267,5 +303,92 @@ func TestMembersOfLostMachinesAreRemoved(t *testing.T) {
 			}
 			voters(t, r, "cp1", "cp10", "cp2")
 		})
+	}
+}
+
+// plannedJoin are the steps, by their IDs, of a control plane's join.
+func plannedJoin(t *testing.T, change func(*plan.Input)) map[string]plan.Step {
+	t.Helper()
+	in, err := joinControlPlaneRig(t).input(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(&in)
+	p, err := plan.Build("join", phases.Join(), in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := map[string]plan.Step{}
+	for _, g := range p.Groups {
+		for _, s := range g.Steps {
+			steps[s.ID] = s.Step
+		}
+	}
+	return steps
+}
+
+// Where nobody here has the authority's key, the kubelet asks for its
+// certificate as a worker's does.
+func TestControlPlaneOfAnExternalAuthority(t *testing.T) {
+	steps := plannedJoin(t, func(in *plan.Input) {
+		bundle := *in.PKI
+		bundle.Pairs, bundle.Kubeconfigs = maps.Clone(bundle.Pairs), maps.Clone(bundle.Kubeconfigs)
+		bundle.Pairs["ca"] = pki.Pair{Cert: bundle.Pairs["ca"].Cert}
+		delete(bundle.Kubeconfigs, cluster.KubeletConf)
+		in.PKI = &bundle
+	})
+	for id, want := range map[string]bool{
+		"kubelet-start/bootstrap-kubelet.conf@cp2":          true,
+		"kubelet-wait-bootstrap/certificate@cp2":            true,
+		"kubelet-wait-bootstrap/node@cp2":                   false, // its components are waited for
+		"control-plane-prepare/kubeconfig/kubelet.conf@cp2": false,
+		"control-plane-prepare/kubeconfig/admin.conf@cp2":   true,
+		"control-plane-prepare/download-certs/ca.key@cp2":   false,
+	} {
+		if _, ok := steps[id]; ok != want {
+			t.Errorf("step %s is there: %t", id, ok)
+		}
+	}
+}
+
+func TestControlPlaneOfAnExternalEtcd(t *testing.T) {
+	steps := plannedJoin(t, func(in *plan.Input) {
+		c := *in.Cluster
+		c.Etcd.External = &cluster.ExternalEtcd{Endpoints: []string{"https://192.0.2.50:2379"}, CAFile: "/etc/etcd/ca.crt", CertFile: "/etc/etcd/client.crt", KeyFile: "/etc/etcd/client.key"}
+		in.Cluster = &c
+		for _, path := range []string{"/etc/etcd/ca.crt", "/etc/etcd/client.crt", "/etc/etcd/client.key"} {
+			in.Join.Shared = append(in.Join.Shared, pki.NamedFile{Path: path, Content: secret.NewBytes([]byte(path)), Mode: 0o600})
+		}
+	})
+	files := 0
+	for id, s := range steps {
+		if id = strings.ReplaceAll(id, "-etc-etcd", ""); strings.Contains(id, "etcd") {
+			t.Errorf("there is a step %s", id)
+		}
+		if f, ok := s.Effect.(effect.File); ok && strings.HasPrefix(f.Path, "/etc/etcd/") {
+			files++
+		}
+	}
+	if _, ok := steps["control-plane-prepare/download-certs/dir-etc-etcd@cp2"]; !ok || files != 3 {
+		t.Errorf("%d files for the external etcd", files)
+	}
+}
+
+// Phases of control planes do nothing for a worker.
+func TestWorkerHasNothingOfAControlPlane(t *testing.T) {
+	in, err := joinRig(t).input(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := plan.Build("join", phases.Join(), in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range p.Groups {
+		for _, s := range g.Steps {
+			if !strings.HasPrefix(s.ID, "kubelet-") && !strings.HasPrefix(s.ID, "endpoint/") {
+				t.Errorf("there is a step %s", s.ID)
+			}
+		}
 	}
 }

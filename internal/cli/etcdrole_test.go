@@ -65,6 +65,7 @@ func TestEtcdInit(t *testing.T) {
 	if diff := hosttest.Diff(bare, r.snapshot()); diff != "" {
 		t.Fatalf("a dry run changed\n%s", diff)
 	}
+	r.run("etcd", "init", "phase", "certs", "etcd-ca", "--config", "e.yaml").is(t, 0, "created /etc/kubernetes/pki/etcd/ca.crt")
 	r.run("etcd", "init", "--config", "e.yaml").is(t, 0, "member e1, at https://192.0.2.10:2379", "clusteradm etcd join https://192.0.2.10:2379", "/etc/kubernetes/pki/etcd/ca.key HOST:")
 	if !slices.Equal(asked.Endpoints, []string{"https://192.0.2.10:2379"}) || len(asked.CA) == 0 || asked.Key.Empty() {
 		t.Errorf("etcd was asked at %v", asked.Endpoints)
@@ -77,6 +78,11 @@ func TestEtcdInit(t *testing.T) {
 	}
 	if diff := hosttest.Diff(after, r.snapshot()); diff != "" {
 		t.Errorf("a second init changed\n%s", diff)
+	}
+	// A newer etcd is no matter of running the command again.
+	r.run("etcd", "init", "--config", "e.yaml", "--kubernetes-version", "v1.35.4").is(t, 3, "etcd runs with other settings than these", "update   etcd/local/etcd@e1")
+	if diff := hosttest.Diff(after, r.snapshot()); diff != "" {
+		t.Errorf("an init with other settings changed\n%s", diff)
 	}
 	// What it has of a node it is none for.
 	r.run("init", "--config", "e.yaml").is(t, 4, "runs etcd for others")
@@ -160,7 +166,7 @@ func TestEtcdJoin(t *testing.T) {
 	first, _, _ := etcdMachine(t)
 	first.run("etcd", "init", "--config", "e.yaml").is(t, 0)
 	other := etcd.Member{ID: 9, Name: "e0", PeerURLs: []string{"https://192.0.2.9:2380"}, ClientURLs: []string{"https://192.0.2.9:2379"}}
-	r, e, asked := etcdMachine(t, other)
+	r, e, _ := etcdMachine(t, other)
 	join := func(flags ...string) []string {
 		return append([]string{"etcd", "join", "192.0.2.9", "--config", "e.yaml"}, flags...)
 	}
@@ -185,7 +191,7 @@ func TestEtcdJoin(t *testing.T) {
 	r.run(join()...).is(t, 1, "ask https://192.0.2.9:2379 for its members", "etcd does not answer")
 	unchanged("a join that etcd did not answer")
 
-	r, e, asked = etcdMachine(t, other)
+	r, e, asked := etcdMachine(t, other)
 	for _, file := range []string{"ca.crt", "ca.key"} {
 		content, _ := first.machine.Content("/etc/kubernetes/pki/etcd/" + file)
 		r.machine.Put("/etc/kubernetes/pki/etcd/"+file, content, 0o600)

@@ -24,7 +24,7 @@ type Finding struct {
 func Findings(seen []Seen, stayed []Alarm, quota int64) []Finding {
 	var found []Finding
 	add := func(hint, format string, args ...any) {
-		found = append(found, Finding{Message: fmt.Sprintf(format, args...), Hint: hint})
+		found = append(found, Finding{Message: strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; "), Hint: hint})
 	}
 	t := Count(seen)
 	for _, s := range seen {

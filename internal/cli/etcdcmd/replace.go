@@ -37,9 +37,10 @@ was removed while its machine was away. It leaves its cluster, its data are set
 aside and kept, and an empty member takes its place, takes in the data from the
 others, and gets its vote when it is in sync.
 
-It is refused unless the others have a quorum and all of them answer: etcd takes
-in no member while a voter is silent. The kubelet is stopped for some seconds;
-pods run on. Run again after an interruption it goes on.`,
+It is refused unless the others have a quorum and all of them are healthy: etcd
+takes in no member while a voter is silent. The API server of this machine is
+without etcd meanwhile; other pods run on. Run again after an interruption it
+goes on.`,
 		Example:           "  clusteradm etcd member replace cp1\n  clusteradm etcd member replace cp1 --dry-run",
 		ValidArgsFunction: complete(s),
 		Args:              session.Args(cobra.ExactArgs(1)),

@@ -2,12 +2,16 @@ package etcdrolecmd
 
 import (
 	"context"
+	"errors"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cli/phasecmd"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
+	"github.com/clusteradm/clusteradm/internal/engine"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/world"
 	"github.com/clusteradm/clusteradm/phases"
@@ -114,6 +118,15 @@ func run(ctx context.Context, s *session.Session, o *options, l phasecmd.List, s
 	if loaded.DryRun {
 		return s.DryRun(ctx, parts, planned)
 	}
+	if whole && p.runs() {
+		// What cannot be planned is to be mended.
+		if changes, err := s.Plan(ctx, parts, planned); err == nil && reconfigures(changes) {
+			return errors.Join(s.ShowPlan(planned.Name, changes), &exit.PendingError{
+				Err:  errors.New(l.Name + ": etcd runs with other settings than these, and " + l.Name + " does not change them"),
+				Help: "clusteradm etcd init phase etcd local --config FILE   # restarts this member; one machine after the other",
+			})
+		}
+	}
 	if len(planned.Groups) > 0 {
 		if _, err := s.Apply(ctx, parts, planned); err != nil {
 			return err
@@ -123,4 +136,14 @@ func run(ctx context.Context, s *session.Session, o *options, l phasecmd.List, s
 		return nil
 	}
 	return p.report(s)
+}
+
+// reconfigures reports a manifest that would be another: the kubelet would end
+// etcd for it, at once and on every machine where the command is run again, be
+// it only that a newer clusteradm has a newer etcd.
+func reconfigures(changes []engine.StepChange) bool {
+	return slices.ContainsFunc(changes, func(c engine.StepChange) bool {
+		manifest := strings.HasPrefix(c.Step, "etcd/local/etcd@") || strings.HasPrefix(c.Step, "etcd-member/etcd@")
+		return manifest && c.Change.Verb == plan.Update
+	})
 }

@@ -97,8 +97,7 @@ func (p *prepared) membership(ctx context.Context, r etcd.Reader) error {
 		return &MembershipError{"ask " + p.endpoint + " for its members", "clusteradm etcd status   # on the machine that is asked", err}
 	}
 	in := &p.input
-	data, ok := in.HostFacts().Files[in.Cluster.Etcd.DataDir]
-	in.Join.Etcd.Data = p.ours && ok && !data.Empty
+	in.Join.Etcd.Data = p.runs()
 	self, there := effect.MemberAt(members, manifests.EtcdPeerURL(in.Node))
 	switch {
 	case in.Join.Etcd.Data && !there:

@@ -8,6 +8,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/config"
+	"github.com/clusteradm/clusteradm/internal/etcd"
 	"github.com/clusteradm/clusteradm/internal/etcd/client"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/secret"
@@ -67,6 +68,12 @@ func ours(f cluster.HostFacts, n cluster.Node, b *pki.Bundle) bool {
 	return err == nil && flags["name"] == n.Name && flags["initial-advertise-peer-urls"] == manifests.EtcdPeerURL(n) && len(b.Pairs["etcd/ca"].Cert) > 0
 }
 
+// runs reports that this machine's member has started before.
+func (p *prepared) runs() bool {
+	data, ok := p.input.HostFacts().Files[p.input.Cluster.Etcd.DataDir]
+	return p.ours && ok && !data.Empty
+}
+
 // has reports whether a phase is to be carried out.
 func (p *prepared) has(phase string) bool { return slices.Contains(p.names, phase) }
 
@@ -115,8 +122,16 @@ func (p *prepared) connect(s *session.Session) (session.Etcd, error) {
 		endpoints = append(endpoints, own)
 	}
 	pair := in.PKI.Pairs["etcd/healthcheck-client"]
+	if len(pair.Cert) == 0 || pair.Key.Empty() {
+		return nobody{}, nil // a phase that comes before, and asks nothing
+	}
 	return s.Etcd(client.Config{Endpoints: endpoints, CA: in.PKI.Pairs["etcd/ca"].Cert, Cert: pair.Cert, Key: pair.Key, Dial: s.Machine.DialHost})
 }
+
+// nobody is an etcd that there is nothing to ask with.
+type nobody struct{ etcd.Unavailable }
+
+func (nobody) Close() {}
 
 // noAuthorityError reports a machine without the certificate of etcd's authority.
 type noAuthorityError struct{ Path, Command string }

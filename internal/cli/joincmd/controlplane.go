@@ -69,7 +69,9 @@ func (p *prepared) takeIn(ctx context.Context, r kube.Reader, key secret.String)
 		return err
 	}
 	if e := in.Cluster.Etcd.External; e != nil {
-		for _, path := range []string{e.CAFile, e.CertFile, e.KeyFile} {
+		paths := []string{e.CAFile, e.CertFile, e.KeyFile} // the last two may be one file
+		slices.Sort(paths)
+		for _, path := range slices.Compact(paths) {
 			if data := files[path]; !data.Empty() {
 				in.Join.Shared = append(in.Join.Shared, pki.NamedFile{Path: path, Content: data, Mode: 0o600})
 			}

@@ -147,12 +147,12 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 	if err != nil {
 		return err
 	}
-	if slices.Contains(skip, "etcd-join") {
+	if slices.Contains(skip, "etcd-join") && slices.Contains(phasecmd.Names(some, nil), "etcd-member") {
 		skip = append(skip, "etcd-member") // kubeadm's phase is both
 	}
 	names := phasecmd.Names(some, skip)
 	checks := slices.Contains(names, "preflight")
-	prepared, _, err := o.fixed(ctx, s, join, checks)
+	prepared, _, err := session.Fixed(ctx, s, o.fix && checks, join.DryRun, func() (*prepared, error) { return prepare(ctx, s, join, checks) })
 	if err != nil {
 		return err
 	}
@@ -163,7 +163,7 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 		return &exit.UsageError{Err: err}
 	}
 	if checks {
-		if err := s.Preflight(prepared.checks(s, o.fix && join.DryRun)); err != nil {
+		if err := s.Preflight(prepared.Checks(s, o.fix && join.DryRun)); err != nil {
 			return err
 		}
 		if !join.DryRun { // which shows them with all else

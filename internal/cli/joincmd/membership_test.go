@@ -60,8 +60,8 @@ func TestMembership(t *testing.T) {
 		"a machine is gone":               {seen: "cp1 cp3 cp9-", nodes: "cp1 cp3", remove: "3"},
 		"two machines are gone, of five":  {seen: "cp1 cp3 cp4 cp8- cp9-", nodes: "cp1 cp3 cp4", remove: "4 5"},
 		"two machines are gone, of three": {seen: "cp1 cp8- cp9-", want: "cannot be removed: 3 voters, 1 healthy and 2 needed"},
-		"a machine is down":               {seen: "cp1 cp3 cp4-", nodes: "cp1 cp3 cp4", want: "etcd takes in no member while a voter does not answer; no answer of cp4"},
-		"one has just got its vote":       {seen: "cp1 cp3-", turn: "cp3", want: "no answer of cp3"},
+		"a machine is down":               {seen: "cp1 cp3 cp4-", nodes: "cp1 cp3 cp4", want: "etcd takes in no member while a voter is not healthy; not healthy: cp4"},
+		"one has just got its vote":       {seen: "cp1 cp3-", turn: "cp3", want: "not healthy: cp3"},
 		"data of nobody":                  {seen: "cp1 cp3", nodes: "cp1 cp3", data: true, want: "stale etcd data: /var/lib/etcd is of a member that the cluster does not have"},
 	} {
 		t.Run(name, func(t *testing.T) {

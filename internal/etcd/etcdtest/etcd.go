@@ -42,8 +42,15 @@ func New(members ...etcd.Member) *Etcd {
 	return e
 }
 
-// Add adds a member, or replaces it.
-func (e *Etcd) Add(m etcd.Member) { e.mu.Lock(); defer e.mu.Unlock(); e.members[m.ID] = m }
+// Add adds a member, or replaces it. The first voter leads.
+func (e *Etcd) Add(m etcd.Member) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.members[m.ID] = m
+	if e.leader == 0 && !m.Learner {
+		e.leader = m.ID
+	}
+}
 
 // Fail makes a member not answer.
 func (e *Etcd) Fail(id uint64) { e.mu.Lock(); defer e.mu.Unlock(); e.sick[id] = true }
