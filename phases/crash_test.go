@@ -52,10 +52,10 @@ type rig struct {
 // one fails TestCrashMatrix.
 var rigs = map[string]func(t *testing.T) *rig{
 	"init": initRig, "join": joinRig, "join/control-plane": joinControlPlaneRig, "renew": renewRig, "requests": requestsRig, "fix": fixRig, "reset": resetRig,
-	"etcdinit":        etcdInitRig,
-	"etcdjoin":        etcdJoinRig,
-	"member-replace":  replaceRig,
-	"endpoint":        endpointRig,
+	"etcdinit":       etcdInitRig,
+	"etcdjoin":       etcdJoinRig,
+	"member-replace": replaceRig,
+	"endpoint":       endpointRig, "endpoint/bare": bareRig,
 	"endpoint-follow": followRig,
 }
 
