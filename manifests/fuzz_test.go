@@ -25,6 +25,24 @@ func FuzzFlags(f *testing.F) {
 	})
 }
 
+// FuzzRejoin: whatever is made of a manifest tells the members that were given,
+// and nothing else of what it told before.
+func FuzzRejoin(f *testing.F) {
+	f.Add([]byte("kind: Pod\nmetadata: {name: etcd}\nspec:\n  containers:\n  - {name: etcd, command: [etcd, --name=a, --initial-cluster, x=y]}\n"))
+	f.Add([]byte("kind: Pod\nspec: {containers: [{args: ['-initial-cluster', '--', '=']}]}\n"))
+	f.Add([]byte("{"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		rejoined, err := manifests.Rejoin(data, []manifests.Member{{Name: "a", PeerURL: "https://a:2380"}})
+		if err != nil {
+			return
+		}
+		flags, err := manifests.Flags(rejoined)
+		if err != nil || flags["initial-cluster"] != "a=https://a:2380" || flags["initial-cluster-state"] != "existing" {
+			t.Errorf("%v, %v of\n%s", flags, err, rejoined)
+		}
+	})
+}
+
 // Whatever is read as a balancer's configuration is one, and means the same
 // when it is written.
 func FuzzParseBalancer(f *testing.F) {

@@ -59,15 +59,19 @@ func pkiSteps(in plan.Input, paths ...string) []plan.Step {
 	for _, f := range pki.Files(in.PKI) {
 		for _, p := range paths {
 			if f.Path == p {
-				step := secretFile(in, stepName(in, p), p, f.Content, fs.FileMode(f.Mode))
-				if strings.HasPrefix(p, in.Cluster.CertificatesDir+"/") {
-					step = kept(step)
-				}
-				steps = append(steps, step)
+				steps = append(steps, pkiStep(in, f))
 			}
 		}
 	}
 	return steps
+}
+
+func pkiStep(in plan.Input, f pki.NamedFile) plan.Step {
+	step := secretFile(in, stepName(in, f.Path), f.Path, f.Content, fs.FileMode(f.Mode))
+	if strings.HasPrefix(f.Path, in.Cluster.CertificatesDir+"/") {
+		return kept(step)
+	}
+	return step
 }
 
 // kept makes a file step one that never replaces what is there.

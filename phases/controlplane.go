@@ -66,29 +66,38 @@ func controlPlane() plan.Phase {
 			return serial(dir(in, "manifests-dir", cluster.ManifestsDir, 0o700)), nil
 		},
 	}
-	for _, component := range []struct {
-		name, pod string
-		render    func(*cluster.Cluster, cluster.Node, manifests.Options) ([]byte, error)
-	}{
-		{"apiserver", manifests.KubeAPIServer, manifests.APIServer},
-		{"controller-manager", manifests.KubeControllerManager, manifests.ControllerManager},
-		{"scheduler", manifests.KubeScheduler, manifests.Scheduler},
-	} {
+	for _, c := range components {
 		phase.Sub = append(phase.Sub, plan.Phase{
-			Name:    component.name,
-			Short:   "Write the static pod manifest of " + component.pod,
-			Example: "clusteradm init phase control-plane " + component.name,
+			Name:    c.name,
+			Short:   "Write the static pod manifest of " + c.pod,
+			Example: "clusteradm init phase control-plane " + c.name,
 			Plan: func(in plan.Input) ([]plan.Group, error) {
-				pod, err := component.render(in.Cluster, in.Node, options(in))
-				if err != nil {
-					return nil, err
-				}
-				step, err := manifest(in, component.pod, pod)
+				step, err := c.step(in)
 				return serial(step), err
 			},
 		})
 	}
 	return phase
+}
+
+// component is a static pod of the control plane, without etcd.
+type component struct {
+	name, pod string
+	render    func(*cluster.Cluster, cluster.Node, manifests.Options) ([]byte, error)
+}
+
+var components = []component{
+	{"apiserver", manifests.KubeAPIServer, manifests.APIServer},
+	{"controller-manager", manifests.KubeControllerManager, manifests.ControllerManager},
+	{"scheduler", manifests.KubeScheduler, manifests.Scheduler},
+}
+
+func (c component) step(in plan.Input) (plan.Step, error) {
+	pod, err := c.render(in.Cluster, in.Node, options(in))
+	if err != nil {
+		return plan.Step{}, err
+	}
+	return manifest(in, c.pod, pod)
 }
 
 // manifest is never shown in a diff: flags, variables and proxy URLs can hold

@@ -77,7 +77,7 @@ func etcdInitRig(t *testing.T) *rig {
 }
 
 func TestEtcdMachinePullsEtcdAlone(t *testing.T) {
-	loaded := load(t)
+	loaded := load(t, initDocs)
 	facts := cluster.HostFacts{Runtime: cluster.RuntimeFacts{Answers: true}}
 	in := plan.Input{Cluster: loaded.Cluster, Node: loaded.Node, Facts: cluster.Facts{Hosts: map[string]cluster.HostFacts{"cp1": facts}}}
 	p, err := plan.Build("preflight", phases.EtcdInit()[:1], in, nil)

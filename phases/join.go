@@ -16,25 +16,29 @@ import (
 // that it is not: a pod network's first start pulls images.
 const readyWithin = 2 * time.Minute
 
-// Join is what makes a machine a worker of a cluster. What kubeadm has for
-// control planes is there by name: --skip-phases of existing automation holds.
+// Join is what makes a machine a node of a cluster. Phases that are of control
+// planes have nothing to do for a worker. What starts with the kubelet is there
+// before it: etcd's member too, which kubeadm adds only afterwards, in etcd-join.
 func Join() []plan.Phase {
 	return []plan.Phase{
 		preflightPhase("join"),
-		nothing("control-plane-prepare", "Prepare a further control plane (nothing to do for a worker)",
-			nothing("download-certs", "Fetch the shared certificates"),
-			nothing("certs", "Make this node's certificates"),
-			nothing("kubeconfig", "Make this node's kubeconfigs"),
-			nothing("control-plane", "Write the control plane's manifests")),
-		hidden(nothing("check-etcd", "Check that etcd is healthy")),
+		prepareControlPlane(),
+		hidden(checkEtcd()),
+		hidden(etcdMember()),
 		kubeletJoin(),
-		hidden(endpoint()),
-		nothing("etcd-join", "Make this node a member of etcd (nothing to do for a worker)"),
+		hidden(nodeEndpoint()),
+		etcdJoin(),
 		kubeletWaitBootstrap(),
-		nothing("control-plane-join", "Mark a further control plane (nothing to do for a worker)",
-			nothing("mark-control-plane", "Label and taint the node")),
-		nothing("wait-control-plane", "Wait until the control plane is healthy (nothing to do for a worker)"),
+		joinControlPlane(),
+		waitJoined(),
 	}
+}
+
+// bootstraps reports a kubelet that asks for its certificate with a token: on
+// every worker, and on a control plane where nobody has the authority's key.
+func bootstraps(in plan.Input) bool {
+	return !in.Node.ControlPlane || in.PKI.Kubeconfigs[cluster.KubeletConf].Empty() ||
+		in.PKI.External("ca") && in.HostFacts().Exists(cluster.BootstrapKubeletConf)
 }
 
 // kubeletJoin hands the kubelet a token to ask for its certificate with; one
@@ -49,13 +53,15 @@ func kubeletJoin() plan.Phase {
 			if err != nil {
 				return nil, err
 			}
-			ca := in.Join.CACertPath
-			steps := []plan.Step{
-				dir(in, "pki-dir", path.Dir(ca), 0o755),
-				dir(in, "manifests-dir", cluster.ManifestsDir, 0o700),
-				kept(file(in, "ca.crt", ca, in.Join.CA, 0o644)),
+			var steps []plan.Step
+			if !in.Node.ControlPlane {
+				ca := in.Join.CACertPath
+				steps = append(steps,
+					dir(in, "pki-dir", path.Dir(ca), 0o755),
+					dir(in, "manifests-dir", cluster.ManifestsDir, 0o700),
+					kept(file(in, "ca.crt", ca, in.Join.CA, 0o644)))
 			}
-			if !in.Join.Joined {
+			if bootstraps(in) && !in.Join.Joined {
 				steps = append(steps, secretFile(in, "bootstrap-kubelet.conf", cluster.BootstrapKubeletConf,
 					secret.NewBytes(in.Join.BootstrapKubeconfig.Reveal()), 0o600))
 			}
@@ -70,14 +76,20 @@ func kubeletWaitBootstrap() plan.Phase {
 		Short:   "Wait until the kubelet has its certificate and the node is Ready",
 		Example: "clusteradm join phase kubelet-wait-bootstrap --config join.yaml",
 		Plan: func(in plan.Input) ([]plan.Group, error) {
-			return serial(
-				plan.Step{Name: "certificate", Host: in.Node.Host, Effect: effect.Await{What: "kubelet certificate"},
+			if !bootstraps(in) {
+				return nil, nil
+			}
+			steps := []plan.Step{
+				{Name: "certificate", Host: in.Node.Host, Effect: effect.Await{What: "kubelet certificate"},
 					Until: []plan.Condition{bootstrapped(in)}},
-				plan.Step{Name: "bootstrap-kubelet.conf", Host: in.Node.Host, NoUndo: running,
+				{Name: "bootstrap-kubelet.conf", Host: in.Node.Host, NoUndo: running,
 					Effect: effect.Absent{Host: in.Node.Host, Path: cluster.BootstrapKubeletConf}},
-				plan.Step{Name: "node", Host: in.Node.Host, Effect: effect.Await{What: "node"},
-					Until: []plan.Condition{nodeReady(in)}},
-			), nil
+			}
+			if !in.Node.ControlPlane { // whose components are waited for instead
+				steps = append(steps, plan.Step{Name: "node", Host: in.Node.Host, Effect: effect.Await{What: "node"},
+					Until: []plan.Condition{nodeReady(in)}})
+			}
+			return serial(steps...), nil
 		},
 	}
 }

@@ -6,5 +6,6 @@ import "github.com/clusteradm/clusteradm/internal/plan"
 // that is not here, or that the matrix has no machine for, fails a test.
 func Lists() map[string]func() []plan.Phase {
 	return map[string]func() []plan.Phase{"init": Init, "join": Join, "renew": Renew, "requests": Requests, "fix": Fix, "reset": Reset,
-		"etcdinit": EtcdInit, "endpoint-follow": EndpointFollow}
+		"etcdinit": EtcdInit, "memberreplace": MemberReplace,
+		"endpoint": Endpoint, "endpoint-follow": EndpointFollow}
 }

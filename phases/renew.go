@@ -30,7 +30,7 @@ func Renew() []plan.Phase {
 	for _, name := range []string{manifests.EtcdName, manifests.KubeAPIServer, manifests.KubeControllerManager, manifests.KubeScheduler} {
 		list = append(list, plan.Phase{
 			Name: name, Short: "Have " + name + " use the new certificates", Example: "clusteradm certs renew all",
-			Plan: func(in plan.Input) ([]plan.Group, error) { return restarted(in, name) },
+			Plan: func(in plan.Input) ([]plan.Group, error) { return restarted(in, name, renewed) },
 		})
 	}
 	return append(list, plan.Phase{
@@ -53,12 +53,16 @@ func renewedFiles(in plan.Input) []plan.Step {
 		step := secretFile(in, stepName(in, f.Path), f.Path, f.Content, fs.FileMode(f.Mode))
 		if was, ok := in.HostFacts().Files[f.Path]; ok && was.Target == "" {
 			file := step.Effect.(effect.File)
-			file.Attr = host.Attr{Mode: fs.FileMode(was.Mode), UID: was.UID, GID: was.GID}
+			file.Attr = attrOf(was)
 			step.Effect = file
 		}
 		steps = append(steps, step)
 	}
 	return steps
+}
+
+func attrOf(f cluster.FileFact) host.Attr {
+	return host.Attr{Mode: fs.FileMode(f.Mode), UID: f.UID, GID: f.GID}
 }
 
 // renewedKubelet has the kubelet run, with a certificate that it can use. It
@@ -93,8 +97,8 @@ const reloadWithin = 90 * time.Second
 
 // restarted has one component use the new files, if it uses any of them: those
 // that it takes up by itself are waited for, and only what it does not, or did
-// not in time, makes a restart due.
-func restarted(in plan.Input, name string) ([]plan.Group, error) {
+// not in time, makes a restart due, which noUndo is then said of.
+func restarted(in plan.Input, name, noUndo string) ([]plan.Group, error) {
 	manifest, ok := in.HostFacts().Manifests[cluster.ManifestsDir+"/"+name+".yaml"]
 	if !ok || !slices.ContainsFunc(in.Certs.Names, func(n string) bool { return users()[n].pod == name }) {
 		return nil, nil
@@ -114,7 +118,7 @@ func restarted(in plan.Input, name string) ([]plan.Group, error) {
 	for _, s := range pod.Serving {
 		until = append(until, serves(in, pod, s))
 	}
-	return serial(append(steps, plan.Step{Name: "pod", Host: in.Node.Host, NoUndo: renewed, Effect: pod, Until: until})...), nil
+	return serial(append(steps, plan.Step{Name: "pod", Host: in.Node.Host, NoUndo: noUndo, Effect: pod, Until: until})...), nil
 }
 
 // inputsOf are the files that a component reads at its start and never again.

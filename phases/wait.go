@@ -42,11 +42,15 @@ func controlPlaneReady() plan.Phase {
 		Short:  "Wait until the controller manager and the scheduler are healthy",
 		Hidden: true,
 		Plan: func(in plan.Input) ([]plan.Group, error) {
-			return serial(plan.Step{Name: "components", Host: in.Node.Host, Effect: effect.Await{What: "components"}, Until: []plan.Condition{
-				healthy(in, "the controller manager", plan.Probe{URL: "https://" + listens(in.Cluster.Controller, "10257") + "/healthz"}),
-				healthy(in, "the scheduler", plan.Probe{URL: "https://" + listens(in.Cluster.Scheduler, "10259") + "/livez"}),
-			}}), nil
+			return serial(plan.Step{Name: "components", Host: in.Node.Host, Effect: effect.Await{What: "components"}, Until: componentsHealthy(in)}), nil
 		},
+	}
+}
+
+func componentsHealthy(in plan.Input) []plan.Condition {
+	return []plan.Condition{
+		healthy(in, "the controller manager", plan.Probe{URL: "https://" + listens(in.Cluster.Controller, "10257") + "/healthz"}),
+		healthy(in, "the scheduler", plan.Probe{URL: "https://" + listens(in.Cluster.Scheduler, "10259") + "/livez"}),
 	}
 }
 

@@ -110,3 +110,33 @@ func FuzzUnseal(f *testing.F) {
 		}
 	})
 }
+
+// FuzzServer: a kubeconfig whose server was replaced has that one, and is as it
+// was when the old one is put back.
+func FuzzServer(f *testing.F) {
+	seeds(f, cluster.AdminConf, cluster.KubeletConf)
+	f.Add(pki.EncodeClusterInfo("https://192.0.2.10:6443", []byte("x")).Reveal())
+	f.Add([]byte("current-context: a\ncontexts: [{name: a, context: {cluster: c}}]\nclusters: [{name: c, cluster: {server: \"s\"}}, 7]\n"))
+	f.Add([]byte("clusters:\n- cluster:\n    server: s\n- cluster: {server: s}\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		const server = "https://k8s.example.com:6443"
+		old, err := pki.ServerOf(secret.NewBytes(data))
+		if err != nil {
+			return
+		}
+		out, err := pki.ReplaceServer(secret.NewBytes(data), server)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := pki.ServerOf(out); err != nil || got != server {
+			t.Fatalf("%q, %v\n%s", got, err, out.Reveal())
+		}
+		back, err := pki.ReplaceServer(out, old)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := pki.ServerOf(back); err != nil || got != old {
+			t.Fatalf("%q, %v\n%s", got, err, back.Reveal())
+		}
+	})
+}

@@ -11,24 +11,34 @@ import (
 func Init(c *cluster.Cluster, n cluster.Node) []Check {
 	checks := []Check{privileged(), cpus(2), memory(1700), kubernetesVersion(), foreign(), settings(), httpProxy(), httpProxyCIDR(), networkOverlap()}
 	checks = append(checks, common(c, n)...)
-	checks = append(checks, port(n.BindPort, "kube-apiserver"), port(10259, "kube-scheduler"), port(10257, "kube-controller"))
+	checks = append(checks, controlPlane(c, n)...)
+	if c.Etcd.External != nil {
+		checks = append(checks, externalEtcdVersion(), externalEtcdFiles(), externalEtcdServers())
+	}
+	return checks
+}
+
+// Join is the checks before a node joins; caPath is where a worker will keep the
+// cluster's certificate authority. c is what the cluster was found to be.
+func Join(c *cluster.Cluster, n cluster.Node, caPath string) []Check {
+	checks := []Check{privileged(), fileAvailable(cluster.KubeletConf), fileAvailable(cluster.BootstrapKubeletConf), httpProxy()}
+	if n.ControlPlane {
+		checks = append(checks, cpus(2), memory(1700), kubernetesVersion(), httpProxyCIDR())
+		return append(append(checks, common(c, n)...), controlPlane(c, n)...)
+	}
+	return append(append(checks, fileAvailable(caPath), noControlPlane()), common(c, n)...)
+}
+
+// controlPlane is what is to be free for a control plane's own pods.
+func controlPlane(c *cluster.Cluster, n cluster.Node) []Check {
+	checks := []Check{port(n.BindPort, "kube-apiserver"), port(10259, "kube-scheduler"), port(10257, "kube-controller")}
 	for _, name := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"} {
 		checks = append(checks, fileAvailable(cluster.ManifestsDir+"/"+name+".yaml"))
 	}
 	if c.Etcd.External != nil {
-		return append(checks, externalEtcdVersion(), externalEtcdFiles())
+		return checks
 	}
 	return append(checks, port(2379, "etcd"), port(2380, "etcd"), emptyDir(c.Etcd.DataDir), fsyncLatency())
-}
-
-// Join is the checks before a worker joins; caPath is where it will keep the
-// cluster's certificate authority. c is what the cluster was found to be.
-func Join(c *cluster.Cluster, n cluster.Node, caPath string) []Check {
-	checks := []Check{privileged(), fileAvailable(cluster.KubeletConf), fileAvailable(cluster.BootstrapKubeletConf), fileAvailable(caPath), httpProxy()}
-	if !n.ControlPlane {
-		checks = append(checks, noControlPlane())
-	}
-	return append(checks, common(c, n)...)
 }
 
 // common is what every node needs.
@@ -41,6 +51,7 @@ func common(c *cluster.Cluster, n cluster.Node) []Check {
 	for _, name := range cluster.Forwarding(c, n) {
 		checks = append(checks, sysctl(name))
 	}
+	checks = append(checks, endpoint(c, n)...)
 	checks = append(checks, bridged(cluster.BridgeIPv4), bridged(cluster.BridgeIPv6))
 	for _, name := range cluster.Programs() {
 		checks = append(checks, program(name))

@@ -47,12 +47,6 @@ func TestChecksOfTheMachine(t *testing.T) {
 			s.Cluster.Networking.PodSubnets = prefixes("10.244.0.0/16")
 		}
 	}
-	external := func(v cluster.EtcdVersion) func(S) {
-		return func(s S) {
-			s.Cluster.Etcd.External = &cluster.ExternalEtcd{Endpoints: []string{"https://e:2379"}}
-			s.Facts.Machine.EtcdServer = map[string]cluster.EtcdVersion{"https://e:2379": v}
-		}
-	}
 	for name, c := range map[string]struct {
 		spoil func(S)
 		check string // empty: nothing is found
@@ -154,12 +148,6 @@ func TestChecksOfTheMachine(t *testing.T) {
 		}, "Leftovers", warning, "left pod network state"},
 		"our pods": {func(s S) { s.Ours = true; s.Facts.Machine.Leftovers = []cluster.Leftover{{What: "a/b", Pod: true}} }, "", "", ""},
 
-		"an old etcd":         {external(cluster.EtcdVersion{Version: "3.5.23"}), "ExternalEtcdVersion", failure, "older than 3.5.24"},
-		"an etcd new enough":  {external(cluster.EtcdVersion{Version: "3.6.0-rc.1"}), "", "", ""},
-		"an etcd of no sense": {external(cluster.EtcdVersion{Version: "x"}), "ExternalEtcdVersion", failure, "not understood"},
-		"a silent etcd":       {external(cluster.EtcdVersion{Error: "refused"}), "ExternalEtcdVersion", failure, "refused"},
-		"no etcd key": {and(external(cluster.EtcdVersion{Version: "3.6.0"}), func(s S) { s.Facts.Machine.EtcdFiles = map[string]bool{"/a": true, "/b": false} }),
-			"ExternalEtcdClientCertificates", failure, "/b"},
 		"no overlay": {func(s S) { s.Facts.Modules["overlay"] = false }, "Module-overlay", warning, "overlay"},
 	} {
 		s := good()
@@ -215,6 +203,7 @@ func TestEveryCheckIsInTheCatalogue(t *testing.T) {
 	s := good()
 	ext := good()
 	ext.Cluster.Etcd.External = &cluster.ExternalEtcd{}
+	ext.Cluster.VirtualIP, ext.Node.ControlPlane = &cluster.VirtualIP{}, true
 	made := map[string]bool{"ImagePull": true} // by the command itself, which pulls
 	for _, checks := range [][]preflight.Check{initChecks(s), joinChecks(s), initChecks(ext), preflight.EtcdMachine(s.Cluster, true), preflight.Reset([]string{"remove-etcd-member", "cleanup-node"})} {
 		for _, c := range checks {

@@ -87,11 +87,11 @@ func (s *session) initOnce(ctx context.Context, t tool, keys string) (took timin
 // checkInit judges at once, without patience, what init left: who returned too
 // early did not reach what is measured.
 func checkInit(ctx context.Context, n *nodes.Node) error {
-	a, err := openAPI(ctx, n)
+	a, err := clusters.OpenAPI(ctx, n)
 	if err != nil {
 		return err
 	}
-	defer a.close()
+	defer a.Close()
 	for _, path := range []string{
 		"/readyz",
 		"/apis/apps/v1/namespaces/kube-system/deployments/coredns",
@@ -99,7 +99,7 @@ func checkInit(ctx context.Context, n *nodes.Node) error {
 		"/api/v1/namespaces/kube-system/configmaps/kubeadm-config",
 		"/api/v1/nodes/" + n.Name(),
 	} {
-		if _, err := a.get(ctx, path); err != nil {
+		if _, err := a.Get(ctx, path); err != nil {
 			return fmt.Errorf("check what init left: %w", err)
 		}
 	}

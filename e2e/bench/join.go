@@ -35,11 +35,11 @@ func (s *session) measureJoin(ctx context.Context) (err error) {
 	if err := c.WaitReady(ctx, 3*time.Minute, "cp1"); err != nil {
 		return err
 	}
-	a, err := openAPI(ctx, c.ControlPlane())
+	a, err := clusters.OpenAPI(ctx, c.ControlPlane())
 	if err != nil {
 		return err
 	}
-	defer a.close()
+	defer a.Close()
 	ready := Row{Name: "join to the Node's Ready condition", Unit: "s", Bar: Bar{Ratio: 1.0}}
 	wall := Row{Name: "the join command itself", Unit: "s"}
 	peak := Row{Name: "peak memory of join", Unit: "MB"}
@@ -68,7 +68,7 @@ func (s *session) measureJoin(ctx context.Context) (err error) {
 }
 
 // joinOnce tells a failure of the tool from an error of the lab.
-func (s *session) joinOnce(ctx context.Context, c *clusters.Cluster, a *api, w *nodes.Node, t tool) (took timing, until time.Duration, failure, err error) {
+func (s *session) joinOnce(ctx context.Context, c *clusters.Cluster, a *clusters.API, w *nodes.Node, t tool) (took timing, until time.Duration, failure, err error) {
 	if err := w.Start(ctx); err != nil {
 		return took, 0, nil, err
 	}
@@ -92,7 +92,7 @@ func (s *session) joinOnce(ctx context.Context, c *clusters.Cluster, a *api, w *
 	}
 	seen := make(chan sight, 1)
 	go func() {
-		at, err := a.whenReady(limit, w.Name())
+		at, err := whenReady(limit, a, w.Name())
 		seen <- sight{at, err}
 	}()
 	took, failure = onNode(limit, w, t.path, "join", "--config", "/root/join.yaml")

@@ -28,6 +28,11 @@ type Cluster struct {
 	Lab      *nodes.Lab
 	Versions components.Versions
 	Logf     func(format string, args ...any)
+	// Endpoint is controlPlaneEndpoint, host:port; empty for none, as with one
+	// control plane.
+	Endpoint string
+	front    string // the control plane that is asked, if it is not the first node
+	pin      string
 }
 
 // Build builds the program under test from the checkout at root, static.
@@ -95,8 +100,20 @@ func UpWith(ctx context.Context, binary, name string, names []string, logf func(
 // Down removes the lab.
 func (c *Cluster) Down(ctx context.Context) error { return c.Lab.Down(ctx) }
 
-// ControlPlane is the lab's first node.
-func (c *Cluster) ControlPlane() *nodes.Node { return c.Lab.Nodes()[0] }
+// ControlPlane is the lab's first node, or the one that From named.
+func (c *Cluster) ControlPlane() *nodes.Node {
+	if c.front != "" {
+		return c.Lab.Node(c.front)
+	}
+	return c.Lab.Nodes()[0]
+}
+
+// From is the same cluster asked through another of its control planes.
+func (c *Cluster) From(n *nodes.Node) *Cluster {
+	other := *c
+	other.front = n.Name()
+	return &other
+}
 
 // flannel asks for the pod network in clusteradm's own document.
 const flannel = `---
@@ -129,15 +146,26 @@ func (c *Cluster) WriteJoinConfig(ctx context.Context, n *nodes.Node, path strin
 		return err
 	}
 	text, err := nodes.Kubeadm{Versions: c.Versions, Node: n.Name(), Address: n.Address(),
-		Endpoint: c.ControlPlane().Address() + ":6443", CACertHashes: []string{pin}}.JoinConfig()
+		Endpoint: c.discovery(), CACertHashes: []string{pin}}.JoinConfig()
 	if err != nil {
 		return err
 	}
 	return n.WriteFile(ctx, path, []byte(text), 0o600)
 }
 
+// discovery is where a machine finds the cluster.
+func (c *Cluster) discovery() string {
+	if c.Endpoint != "" {
+		return c.Endpoint
+	}
+	return c.ControlPlane().Address() + ":6443"
+}
+
 // Pin is the hash of the cluster's CA, told by openssl.
 func (c *Cluster) Pin(ctx context.Context) (string, error) {
+	if c.pin != "" {
+		return c.pin, nil
+	}
 	out, err := c.ControlPlane().Output(ctx, "sh", "-c",
 		"openssl x509 -pubkey -noout -in /etc/kubernetes/pki/ca.crt | openssl pkey -pubin -outform der | sha256sum")
 	if err != nil {
@@ -177,7 +205,13 @@ func (c *Cluster) Join(ctx context.Context, n *nodes.Node, flags ...string) (str
 
 // Kubectl runs kubectl on the control plane.
 func (c *Cluster) Kubectl(ctx context.Context, args ...string) (string, error) {
-	return Must(ctx, c.ControlPlane(), append([]string{"kubectl", "--kubeconfig", Kubeconfig}, args...)...)
+	n := c.ControlPlane()
+	argv := []string{"kubectl", "--kubeconfig", Kubeconfig}
+	if c.Endpoint != "" {
+		// This control plane is asked, whatever the endpoint leads to.
+		argv = append(argv, "--server=https://"+n.Address()+":6443")
+	}
+	return Must(ctx, n, append(argv, args...)...)
 }
 
 // Apply applies a manifest with kubectl.

@@ -163,24 +163,12 @@ func stableTaints(taints any) []string {
 }
 
 func members(ctx context.Context, n *nodes.Node) ([]string, error) {
-	const pkiDir = "/etc/kubernetes/pki/etcd/"
-	out, err := Must(ctx, n, "etcdctl", "--endpoints=https://127.0.0.1:2379", "--cacert="+pkiDir+"ca.crt",
-		"--cert="+pkiDir+"healthcheck-client.crt", "--key="+pkiDir+"healthcheck-client.key", "member", "list", "-w", "json")
+	list, err := Members(ctx, n)
 	if err != nil {
 		return nil, err
 	}
-	var list struct {
-		Members []struct {
-			Name      string
-			PeerURLs  []string
-			IsLearner bool
-		}
-	}
-	if err := json.Unmarshal([]byte(out), &list); err != nil {
-		return nil, fmt.Errorf("read etcd members: %w", err)
-	}
 	var all []string
-	for _, m := range list.Members {
+	for _, m := range list {
 		all = append(all, fmt.Sprintf("etcd member %s %v learner=%t", m.Name, m.PeerURLs, m.IsLearner))
 	}
 	return all, nil

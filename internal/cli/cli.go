@@ -12,7 +12,9 @@ import (
 
 	"github.com/clusteradm/clusteradm/internal/cli/certscmd"
 	"github.com/clusteradm/clusteradm/internal/cli/configcmd"
+	"github.com/clusteradm/clusteradm/internal/cli/doctorcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/endpointcmd"
+	"github.com/clusteradm/clusteradm/internal/cli/etcdrolecmd"
 	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cli/initcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/joincmd"
@@ -80,11 +82,18 @@ goes on where it was.`,
 	session.Group(root)
 	root.AddCommand(
 		initcmd.New(s), joincmd.New(s), preflightcmd.New(s), certscmd.New(s), configcmd.New(s), kubeconfigcmd.New(s),
-		tokencmd.New(s), endpointcmd.New(s), resetcmd.New(s), rollbackcmd.New(s), version(s), preflightcmd.Topic(),
+		doctorcmd.New(s), tokencmd.New(s), etcd(s), endpointcmd.New(s), resetcmd.New(s), rollbackcmd.New(s), version(s), preflightcmd.Topic(),
 	)
 	root.AddCommand(topics()...)
 	furnish(root)
 	return root
+}
+
+// etcd holds what is about etcd alone.
+func etcd(s *session.Session) *cobra.Command {
+	cmd := session.Group(&cobra.Command{Use: "etcd", Short: "Run etcd on machines of its own", Example: "  clusteradm etcd init"})
+	cmd.AddCommand(etcdrolecmd.Init(s), etcdrolecmd.ClientCertificate(s))
+	return cmd
 }
 
 // furnish gives the commands that cobra makes what ours have: examples, and

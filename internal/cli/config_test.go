@@ -142,11 +142,10 @@ func TestFlagsOfKubeadm(t *testing.T) {
 		r.run("init", "--config", "c.yaml", "--patches", "p", dry).is(t, 2, "apply patch p/kube-apiserver+json.yaml to kube-apiserver: ", "hint: correct p/kube-apiserver+json.yaml")
 		r.run("init", "phase", "control-plane", "all", "--config", "c.yaml", "--patches", "p", dry).is(t, 2, "apply patch p/kube-apiserver+json.yaml to kube-apiserver: ")
 	}
-	r.run("init", "--config", "c.yaml", "--upload-certs").is(t, 2, "--upload-certs is not supported yet")
 	r.run("init", "--config", "c.yaml", "--certificate-key", "x").is(t, 2, "--certificate-key", "is not a certificate key")
 	r.run("init", "--config", "c.yaml", "--feature-gates", "A=true").is(t, 2, "unknown feature gate")
 	join := []string{"join", "192.0.2.10:6443", "--token", canary, "--discovery-token-unsafe-skip-ca-verification"}
-	r.run(append(join, "--control-plane", "--apiserver-bind-port", "6444", "--apiserver-advertise-address", "192.0.2.11")...).is(t, 2, "control plane is not supported yet")
+	r.run(append(join, "--control-plane", "--apiserver-bind-port", "6444", "--certificate-key", "x")...).is(t, 2, "--certificate-key", "is not a certificate key")
 	r.run(append(join, "--patches", "q")...).is(t, 2, "apply patch q/etcd+json.yaml")
 	if diff := hosttest.Diff(start, r.snapshot()); diff != "" {
 		t.Errorf("something was changed:\n%s", diff)

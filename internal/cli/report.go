@@ -10,8 +10,10 @@ import (
 	"strings"
 
 	"github.com/clusteradm/clusteradm/internal/cli/exit"
+	"github.com/clusteradm/clusteradm/internal/cli/joincmd"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/config"
+	"github.com/clusteradm/clusteradm/internal/diagnosis"
 	"github.com/clusteradm/clusteradm/internal/engine"
 	"github.com/clusteradm/clusteradm/pki"
 	"github.com/clusteradm/clusteradm/preflight"
@@ -19,15 +21,16 @@ import (
 
 // failure is the last line of a command that failed, with -o json.
 type failure struct {
-	Kind     string              `json:"kind"`
-	Error    string              `json:"error"`
-	Code     int                 `json:"code"`
-	Hints    []string            `json:"hints,omitempty"`
-	Findings []preflight.Finding `json:"findings,omitempty"` // code 4
-	Errors   config.Errors       `json:"errors,omitempty"`   // of a configuration, code 2
-	Run      string              `json:"run,omitempty"`      // stopped part-way
-	Changed  int                 `json:"changed,omitempty"`
-	Left     int                 `json:"left,omitempty"`
+	Kind      string              `json:"kind"`
+	Error     string              `json:"error"`
+	Code      int                 `json:"code"`
+	Hints     []string            `json:"hints,omitempty"`
+	Findings  []preflight.Finding `json:"findings,omitempty"`  // code 4
+	Diagnosis []diagnosis.Finding `json:"diagnosis,omitempty"` // of a join
+	Errors    config.Errors       `json:"errors,omitempty"`    // of a configuration, code 2
+	Run       string              `json:"run,omitempty"`       // stopped part-way
+	Changed   int                 `json:"changed,omitempty"`
+	Left      int                 `json:"left,omitempty"`
 }
 
 // report prints an error with what to do about it.
@@ -41,6 +44,10 @@ func report(s *session.Session, err error, code int) {
 		f.Hints = append(f.Hints, "run it as root: sudo clusteradm …")
 	}
 	errors.As(err, &f.Errors)
+	var diagnosed *joincmd.DiagnosedError
+	if errors.As(err, &diagnosed) {
+		f.Diagnosis = diagnosed.Findings
+	}
 	var stopped *engine.StoppedError
 	if errors.As(err, &stopped) && stopped.Changed > 0 {
 		f.Run, f.Changed, f.Left = stopped.Run, stopped.Changed, stopped.Left
@@ -67,6 +74,11 @@ func report(s *session.Session, err error, code int) {
 	}
 	for _, hint := range hints {
 		fmt.Fprintln(out, "hint:", hint)
+	}
+	for _, found := range f.Diagnosis {
+		fmt.Fprintln(out, s.Streams.Fit("diagnosis: "+found.Name+": "+found.Message))
+		fmt.Fprintln(out, s.Streams.Fit("  proof: "+found.Proof))
+		fmt.Fprintln(out, "  hint:", found.Hint)
 	}
 }
 

@@ -7,6 +7,7 @@ package cluster
 import (
 	"net"
 	"net/netip"
+	"net/url"
 	"path"
 	"strconv"
 	"time"
@@ -261,6 +262,19 @@ func (c *Cluster) Endpoint(n Node) string {
 		host, port = c.ControlPlaneEndpoint, strconv.Itoa(n.BindPort)
 	}
 	return "https://" + net.JoinHostPort(host, port)
+}
+
+// URL is that of a server at a host, a name or an address, and a port.
+func URL(host, port string) string { return "https://" + net.JoinHostPort(host, port) }
+
+// IsLoopback reports that only its own machine reaches a server, a URL.
+func IsLoopback(server string) bool {
+	u, err := url.Parse(server)
+	if err != nil {
+		return false
+	}
+	addr, err := netip.ParseAddr(u.Hostname())
+	return u.Hostname() == "localhost" || err == nil && addr.Unmap().IsLoopback()
 }
 
 // PKI returns the path of a file below the certificates directory.

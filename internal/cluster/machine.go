@@ -1,6 +1,10 @@
 package cluster
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/clusteradm/clusteradm/internal/secret"
+)
 
 // MachineFacts is what only the checks look at.
 type MachineFacts struct {
@@ -14,15 +18,15 @@ type MachineFacts struct {
 	Programs map[string]bool
 	Units    map[string]Unit // by name, of Units
 	// HostName says whether the node's name has an address; empty: not known.
-	HostName   Resolution
-	Links      []Link
-	Routes     []Route
-	Disks      []Disk
-	Leftovers  []Leftover
-	ClockSync  Tristate
-	FsyncMs    []float64 // of writes as etcd makes them, sorted; nil: not measured
-	EtcdFiles  map[string]bool
-	EtcdServer map[string]EtcdVersion // by endpoint of an external etcd
+	HostName  Resolution
+	Links     []Link
+	Routes    []Route
+	Disks     []Disk
+	Leftovers []Leftover
+	ClockSync Tristate
+	VirtualIP Tristate           // whether a machine has the address; empty without one
+	FsyncMs   []float64          // of writes as etcd makes them, sorted; nil: not measured
+	Etcd      *ExternalEtcdFacts // nil: it was not asked
 }
 
 // Tristate is a yes or no that may be unknown.
@@ -80,8 +84,34 @@ type Leftover struct {
 	Pod  bool
 }
 
-// EtcdVersion is what one member of an external etcd answers.
-type EtcdVersion struct{ Version, Error string }
+// ExternalEtcdFacts is what is known of an etcd that others run.
+type ExternalEtcdFacts struct {
+	// Files are those of the API server's credentials that are there, by path.
+	Files     map[string]secret.Bytes
+	Endpoints []EtcdEndpoint // as they are configured
+	// Members are as the first endpoint that tells has them; nil if none does.
+	Members []EtcdServer
+}
+
+// EtcdEndpoint is what answers at one endpoint of an external etcd.
+type EtcdEndpoint struct {
+	URL            string
+	Asked          string // where it was asked for its version
+	Version, Error string
+	Served         [][]byte // the certificates that it shows, DER, its own first
+	// Members are the ids of the members that it has in its cluster; Unlisted is
+	// why it does not tell.
+	Members  []uint64
+	Unlisted string
+}
+
+// EtcdServer is a member of an external etcd, asked itself.
+type EtcdServer struct {
+	Name           string
+	ClientURLs     []string
+	Learner        bool
+	Version, Error string
+}
 
 // Programs are those that the checks look for on the path.
 func Programs() []string { return []string{"conntrack", "losetup", "mount", "cp"} }

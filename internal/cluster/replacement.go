@@ -12,7 +12,7 @@ const ReplacementFile = "/var/lib/clusteradm/etcd-replacement.json"
 
 // Replacement is a member of etcd that is being replaced by an empty one.
 type Replacement struct {
-	ID   uint64 `json:"id"`
+	ID   uint64 `json:"id"` // 0: its cluster has it no more
 	Name string `json:"name"`
 	// Aside is where its data are kept; empty if there were none.
 	Aside string `json:"aside,omitempty"`
@@ -29,7 +29,7 @@ func DecodeReplacement(data []byte) (*Replacement, error) {
 	if err := json.Unmarshal(data, r); err != nil {
 		return nil, fmt.Errorf("read %s: %w", ReplacementFile, err)
 	}
-	if r.ID == 0 || len(r.Manifest) == 0 {
+	if r.Name == "" || len(r.Manifest) == 0 {
 		return nil, fmt.Errorf("read %s: it names no member", ReplacementFile)
 	}
 	return r, nil

@@ -3,9 +3,12 @@ package config_test
 import (
 	"bytes"
 	"errors"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
+
+	"sigs.k8s.io/yaml"
 
 	"github.com/clusteradm/clusteradm/internal/config"
 )
@@ -85,4 +88,39 @@ func lines(docs []byte) int {
 		}
 	}
 	return n
+}
+
+// Of any document only the endpoint and the names change, and once.
+func FuzzSetEndpoint(f *testing.F) {
+	for _, seed := range []string{clusterDoc, clusterDoc + "apiServer: {}\n", "apiServer:\n  certSANs:\n  - a\ncontrolPlaneEndpoint: |-\n  x\n", "{}", "a: &b [1]\nc: *b\n", "apiServer:\n  certSANs: [a]\n  extraArgs: []\nz: 1"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		out, err := config.SetEndpoint(data, "k8s.example.com:6443", "old.example.com")
+		if err != nil {
+			return
+		}
+		if again, err := config.SetEndpoint(out, "k8s.example.com:6443", "old.example.com"); err != nil || !bytes.Equal(again, out) {
+			t.Fatalf("%v\n%s\n%s", err, out, again)
+		}
+		var before, after map[string]any
+		if yaml.Unmarshal(data, &before) != nil || yaml.Unmarshal(out, &after) != nil || after["controlPlaneEndpoint"] != "k8s.example.com:6443" {
+			t.Fatalf("%s", out)
+		}
+		for _, changed := range []map[string]any{before, after} {
+			delete(changed, "controlPlaneEndpoint")
+			if server, ok := changed["apiServer"].(map[string]any); ok {
+				delete(server, "certSANs")
+			}
+			if server, ok := changed["apiServer"].(map[string]any); ok && len(server) == 0 {
+				delete(changed, "apiServer")
+			}
+		}
+		if server, ok := before["apiServer"]; ok && server == nil {
+			delete(before, "apiServer")
+		}
+		if _, ok := before["apiServer"].(map[string]any); ok == (before["apiServer"] != nil) && !reflect.DeepEqual(before, after) {
+			t.Fatalf("%v\n%v", before, after)
+		}
+	})
 }

@@ -20,7 +20,9 @@ import (
 type Sight struct {
 	Err  error // why there is no cluster-info to look at, a Reason
 	Took time.Duration
-	Date time.Time // what the server's clock says; zero: nothing
+	// Seen is when, by this machine's clock, and Date what the server's clock
+	// says at that moment; zero: nothing.
+	Seen, Date time.Time
 	Info Info      // of cluster-info, proven or not
 
 	Pins   []string // of the authorities in it
@@ -68,7 +70,7 @@ func examine(ctx context.Context, options Options, known *Info, limits patience)
 	f := newFetcher(options, nil, limits)
 	defer f.close()
 	found, err := f.get(ctx)
-	s := Sight{Err: settled(err), Took: found.took, Date: found.date, Signature: Absent}
+	s := Sight{Err: settled(err), Took: found.took, Seen: options.Now(), Date: found.date, Signature: Absent}
 	switch {
 	case known != nil:
 		s.Info, s.Trusted = *known, known.CA
@@ -137,7 +139,6 @@ func (s *Sight) judge(chain []*x509.Certificate, options Options) {
 		return
 	}
 	if s.ClockErr = checkDates(s.Trusted, now); s.ClockErr != nil || len(chain) == 0 {
-		s.ClockErr = compareClocks(s.ClockErr, now, s.Date)
 		return
 	}
 	host, _, _ := net.SplitHostPort(options.Endpoint) // complete, or of a parsed URL
@@ -150,7 +151,7 @@ func (s *Sight) judge(chain []*x509.Certificate, options Options) {
 	var invalid x509.CertificateInvalidError
 	switch {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		s.ClockErr = compareClocks(clockError("server certificate", invalid.Cert, now), now, s.Date)
+		s.ClockErr = clockError("server certificate", invalid.Cert, now)
 	case err != nil:
 		s.ServerErr = fmt.Errorf("%w: %w", ErrUntrusted, err)
 	}

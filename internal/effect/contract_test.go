@@ -94,6 +94,7 @@ func highAvailabilityRows(t *testing.T) map[string]row {
 		joinRows(),
 		keepRows(),
 		reloadedRows(),
+		fieldsRows(t),
 	)
 }
 

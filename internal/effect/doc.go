@@ -31,6 +31,8 @@ func Revert(ctx context.Context, w plan.World, u plan.Undo) error {
 		return revertModule(ctx, w, u)
 	case kindSwap:
 		return revertSwap(ctx, w, u)
+	case kindFields:
+		return revertFields(ctx, w, u)
 	default:
 		return fmt.Errorf("revert %s: unknown kind %q; the journal was written by another version", u.Key, u.Kind)
 	}

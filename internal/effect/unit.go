@@ -51,8 +51,8 @@ func (u Unit) Observe(ctx context.Context, v plan.View) (plan.Observed, error) {
 	if !o.active {
 		return o, nil
 	}
-	if o.started, err = time.Parse(unitTime, props["ExecMainStartTimestamp"]); err != nil {
-		return nil, wrapObserve(u, fmt.Errorf("read start time: %w", err))
+	if o.started, err = startedAt(props); err != nil {
+		return nil, wrapObserve(u, err)
 	}
 	digests, err := h.Digest(ctx, u.Inputs)
 	if err != nil {
@@ -68,6 +68,27 @@ func (u Unit) Observe(ctx context.Context, v plan.View) (plan.Observed, error) {
 }
 
 func isUnitFile(path string) bool { return strings.HasPrefix(path, "/etc/systemd/system/") }
+
+func startedAt(props map[string]string) (time.Time, error) {
+	at, err := time.Parse(unitTime, props["ExecMainStartTimestamp"])
+	if err != nil {
+		return at, fmt.Errorf("read start time: %w", err)
+	}
+	return at, nil
+}
+
+// UnitStarted is when a unit's process was started.
+func UnitStarted(ctx context.Context, r host.Reader, unit string) (time.Time, error) {
+	res, err := r.Query(ctx, host.Cmd{Args: []string{"systemctl", "show", "--timestamp=us+utc", "--property=ExecMainStartTimestamp", unit}})
+	if err != nil {
+		return time.Time{}, fmt.Errorf("look at unit %s: %w", unit, err)
+	}
+	at, err := startedAt(properties(res.Stdout))
+	if err != nil {
+		return at, fmt.Errorf("look at unit %s: %w", unit, err)
+	}
+	return at, nil
+}
 
 // Diff implements plan.Effect.
 func (u Unit) Diff(observed plan.Observed) plan.Change {

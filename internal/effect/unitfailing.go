@@ -48,7 +48,7 @@ func UnitFailing(ctx context.Context, r host.Reader, unit string) error {
 	failing := &UnitFailingError{Unit: unit, Result: props["Result"], Status: props["ExecMainStatus"]}
 	// Without its log the unit fails all the same.
 	if log, err := r.Query(ctx, host.Cmd{Args: []string{"journalctl", "--no-pager", "--output=cat", "--lines=40", "--unit=" + unit}}); err == nil {
-		failing.Log = lastWords(unit, string(log.Stdout))
+		failing.Log = LastWords(unit, string(log.Stdout))
 	}
 	return failing
 }
@@ -67,9 +67,10 @@ const (
 	wordLength = 300
 )
 
-// lastWords are the last lines of a log that say why: errors in klog's form if
-// there are any, since a usage text may follow them, without systemd's own.
-func lastWords(unit, log string) []string {
+// LastWords are the last lines of a unit's log that say why: errors in klog's
+// form if there are any, since a usage text may follow them, without systemd's
+// own.
+func LastWords(unit, log string) []string {
 	var lines, errors []string
 	for line := range strings.Lines(log) {
 		line = strings.TrimRight(line, " \r\n")

@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 
@@ -16,8 +17,12 @@ type Etcd struct {
 	Access cluster.LocalEtcd
 	// Manifest is that of the member here.
 	Manifest []byte
-	// Replacement is one that was begun here and has not come to its end.
+	// Replacement is one that was begun here and has not come to its end. Old
+	// reports that what there was of the old member may still be in its place,
+	// and Kept is the manifest of the new one once it has data.
 	Replacement *cluster.Replacement
+	Old         bool
+	Kept        []byte
 }
 
 // Local reports that a member is here.
@@ -57,7 +62,28 @@ func GatherEtcd(ctx context.Context, h host.Reader) (*Etcd, error) {
 	if err := gatherEtcdFiles(ctx, h, &e.Access); err != nil {
 		return nil, err
 	}
-	return e, nil
+	return e, e.gatherReplacement(ctx, h, found[cluster.ManifestsDir+"/etcd.yaml"])
+}
+
+// gatherReplacement tells how far a replacement has come: the data are set aside
+// once nothing of the old member runs any more.
+func (e *Etcd) gatherReplacement(ctx context.Context, h host.Reader, manifest []byte) error {
+	r := e.Replacement
+	if r == nil {
+		e.Old = true
+		return nil
+	}
+	if r.Aside == "" { // it had no data
+		e.Old = bytes.Equal(manifest, r.Manifest)
+	} else if _, err := h.Stat(ctx, r.Aside); absent(err) {
+		e.Old = true
+	} else if err != nil {
+		return gather(h, err)
+	}
+	if !e.Old && e.Access.HasData {
+		e.Kept = manifest
+	}
+	return nil
 }
 
 // elsewhere is the etcd that the API server here uses.

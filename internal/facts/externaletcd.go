@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -8,80 +9,160 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/etcd"
 	"github.com/clusteradm/clusteradm/internal/host"
+	"github.com/clusteradm/clusteradm/internal/secret"
 )
 
 // etcdTimeout bounds the question to one member of an external etcd.
 const etcdTimeout = 3 * time.Second
 
-// etcdFiles looks for the credentials that the API server gets.
-func (m *looker) etcdFiles(e *cluster.ExternalEtcd) {
-	found := map[string]bool{}
-	for _, p := range []string{e.CAFile, e.CertFile, e.KeyFile} {
-		if p != "" {
-			found[p] = m.there(p)
-		}
-	}
-	m.set(func(f *cluster.MachineFacts) { f.EtcdFiles = found })
+// EtcdReader is an etcd that is asked and then left.
+type EtcdReader interface {
+	etcd.Reader
+	Close()
 }
 
-// etcdVersions asks every member at once for its version.
-func (m *looker) etcdVersions(d host.Dialer, e *cluster.ExternalEtcd) {
-	endpoints := e.HTTPEndpoints
-	if len(endpoints) == 0 {
-		endpoints = e.Endpoints
+// externalEtcd asks every endpoint at once, and, through the first that tells
+// who they are, every member.
+func (m *looker) externalEtcd(a Asked, e *cluster.ExternalEtcd) {
+	f := &cluster.ExternalEtcdFacts{Files: map[string]secret.Bytes{}}
+	for _, p := range []string{e.CAFile, e.CertFile, e.KeyFile} {
+		if data, err := m.ReadFile(m.ctx, p); p != "" && err == nil {
+			f.Files[p] = secret.NewBytes(data)
+		}
 	}
-	if d == nil {
+	for i, endpoint := range e.Endpoints {
+		asked := endpoint
+		if len(e.HTTPEndpoints) == len(e.Endpoints) {
+			asked = e.HTTPEndpoints[i]
+		}
+		f.Endpoints = append(f.Endpoints, cluster.EtcdEndpoint{URL: endpoint, Asked: asked})
+	}
+	if a.D == nil {
+		m.set(func(all *cluster.MachineFacts) { all.Etcd = f })
 		return
 	}
-	client, err := m.etcdClient(d, e)
-	for _, endpoint := range endpoints {
-		m.ask(func() {
-			v := cluster.EtcdVersion{}
-			err := err
+	credentials := externalCredentials{f.Files[e.CAFile].Reveal(), f.Files[e.CertFile].Reveal(), f.Files[e.KeyFile]}
+	client, unusable := credentials.http(a.D, e)
+	tellers := make([]EtcdReader, len(f.Endpoints))
+	var all sync.WaitGroup
+	for i := range f.Endpoints {
+		at := &f.Endpoints[i]
+		all.Go(func() {
+			var err error = unusable
 			if err == nil {
-				v.Version, err = etcdVersion(m.ctx, client, endpoint)
+				at.Version, err = etcdVersion(m.ctx, client, at.Asked)
 			}
 			if err != nil {
-				v.Error = err.Error()
+				at.Error = err.Error()
 			}
-			m.set(func(f *cluster.MachineFacts) {
-				if f.EtcdServer == nil {
-					f.EtcdServer = map[string]cluster.EtcdVersion{}
-				}
-				f.EtcdServer[endpoint] = v
-			})
 		})
+		all.Go(func() { at.Served = m.served(a.D, at.URL) })
+		if a.Etcd != nil && unusable == nil {
+			all.Go(func() { tellers[i] = m.listMembers(a, credentials, at) })
+		}
 	}
+	all.Wait()
+	for _, r := range tellers {
+		if r == nil {
+			continue
+		}
+		if f.Members == nil {
+			f.Members = m.askMembers(r)
+		}
+		r.Close()
+	}
+	m.set(func(all *cluster.MachineFacts) { all.Etcd = f })
 }
 
-func (m *looker) etcdClient(d host.Dialer, e *cluster.ExternalEtcd) (*http.Client, error) {
+// listMembers asks one endpoint who its cluster is, and returns it if it tells.
+func (m *looker) listMembers(a Asked, c externalCredentials, at *cluster.EtcdEndpoint) EtcdReader {
+	r, err := a.Etcd(at.URL, c.ca, c.cert, c.key)
+	if err != nil {
+		at.Unlisted = err.Error()
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(m.ctx, etcdTimeout)
+	defer cancel()
+	members, err := r.Members(ctx)
+	if err != nil {
+		at.Unlisted = err.Error()
+		r.Close()
+		return nil
+	}
+	for _, member := range members {
+		at.Members = append(at.Members, member.ID)
+	}
+	return r
+}
+
+// askMembers asks each member itself for its version.
+func (m *looker) askMembers(r etcd.Reader) []cluster.EtcdServer {
+	ctx, cancel := context.WithTimeout(m.ctx, etcdTimeout)
+	defer cancel()
+	seen, _, err := etcd.Look(ctx, r)
+	if err != nil {
+		return nil // it has just told, and each endpoint is judged by itself
+	}
+	members := []cluster.EtcdServer{}
+	for _, s := range seen {
+		member := cluster.EtcdServer{Name: s.Shown(), ClientURLs: s.ClientURLs, Learner: s.Learner, Version: s.Status.Version}
+		if s.Err != nil {
+			member.Error = s.Err.Error()
+		}
+		members = append(members, member)
+	}
+	return members
+}
+
+// served is the chain that a server shows; nil if it shows none. It is judged
+// elsewhere, and nothing is sent to it.
+func (m *looker) served(d host.Dialer, endpoint string) [][]byte {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Scheme != "https" {
+		return nil
+	}
+	port := cmp.Or(u.Port(), "443")
+	ctx, cancel := context.WithTimeout(m.ctx, etcdTimeout)
+	defer cancel()
+	conn, err := d.DialHost(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	if err != nil {
+		return nil
+	}
+	defer conn.Close()
+	var chain [][]byte
+	_ = tls.Client(conn, &tls.Config{
+		ServerName: u.Hostname(), InsecureSkipVerify: true,
+		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error { chain = raw; return nil },
+	}).HandshakeContext(ctx) // it may end as it wants: a server shows its certificate before it asks for ours
+	return chain
+}
+
+// externalCredentials are what the API server is to show and to trust.
+type externalCredentials struct {
+	ca, cert []byte
+	key      secret.Bytes
+}
+
+func (c externalCredentials) http(d host.Dialer, e *cluster.ExternalEtcd) (*http.Client, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if e.CAFile != "" {
-		ca, err := m.ReadFile(m.ctx, e.CAFile)
-		if err != nil {
-			return nil, err
-		}
 		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(ca) {
-			return nil, fmt.Errorf("read %s: no certificate in it", e.CAFile)
+		if !config.RootCAs.AppendCertsFromPEM(c.ca) {
+			return nil, fmt.Errorf("read %s: there is no certificate", e.CAFile)
 		}
 	}
 	if e.CertFile != "" && e.KeyFile != "" {
-		cert, err := m.ReadFile(m.ctx, e.CertFile)
-		if err != nil {
-			return nil, err
-		}
-		key, err := m.ReadFile(m.ctx, e.KeyFile)
-		if err != nil {
-			return nil, err
-		}
-		pair, err := tls.X509KeyPair(cert, key)
+		pair, err := tls.X509KeyPair(c.cert, c.key.Reveal())
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", e.CertFile, err)
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cri"
 	"github.com/clusteradm/clusteradm/internal/host"
 	"github.com/clusteradm/clusteradm/internal/procfs"
+	"github.com/clusteradm/clusteradm/internal/secret"
 )
 
 // resolveTimeout bounds the look-up of the node's own name: the answer of a
@@ -46,6 +47,9 @@ type Asked struct {
 	Runtime cri.Reader
 	P       host.Prober
 	D       host.Dialer
+	// Etcd connects to one endpoint of an external etcd with the API server's
+	// credentials; nil where it cannot be asked.
+	Etcd func(endpoint string, ca, cert []byte, key secret.Bytes) (EtcdReader, error)
 }
 
 // Machine reads what only the checks look at.
@@ -63,8 +67,11 @@ func Machine(ctx context.Context, h host.Reader, a Asked) (cluster.MachineFacts,
 			m.ask(func() { m.syncTimes(a.P, a.Cluster.Etcd.DataDir) })
 		}
 	}
+	if a.Cluster.VirtualIP != nil && a.Node.ControlPlane {
+		m.ask(func() { m.virtualIP(a) })
+	}
 	if e := a.Cluster.Etcd.External; e != nil && a.Node.ControlPlane {
-		m.ask(func() { m.etcdFiles(e) }, func() { m.etcdVersions(a.D, e) })
+		m.ask(func() { m.externalEtcd(a, e) })
 	}
 	err := m.group.Wait()
 	slices.SortFunc(m.facts.Leftovers, func(a, b cluster.Leftover) int { return strings.Compare(a.What, b.What) })

@@ -3,11 +3,8 @@ package facts
 import (
 	"context"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"net"
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"testing"
 	"time"
@@ -105,43 +102,6 @@ type dialer struct{}
 
 func (dialer) DialHost(ctx context.Context, network, addr string) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, network, addr)
-}
-
-func TestExternalEtcdIsAsked(t *testing.T) {
-	answer := `{"etcdserver":"3.5.24","etcdcluster":"3.5.0"}`
-	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/version" {
-			_, _ = w.Write([]byte(answer))
-		}
-	}))
-	defer server.Close()
-	m := hosttest.New("cp1", hosttest.Options{})
-	m.Put("/ca.crt", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})), 0o644)
-	ask := func(e cluster.ExternalEtcd) cluster.MachineFacts {
-		f, err := Machine(t.Context(), host.AsReader(m), Asked{Cluster: &cluster.Cluster{Etcd: cluster.Etcd{External: &e}},
-			Node: cluster.Node{Name: "cp1", ControlPlane: true}, D: dialer{}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return f
-	}
-	f := ask(cluster.ExternalEtcd{Endpoints: []string{server.URL, "https://127.0.0.1:1"}, CAFile: "/ca.crt"})
-	if got := f.EtcdServer[server.URL]; got.Version != "3.5.24" || got.Error != "" || !f.EtcdFiles["/ca.crt"] {
-		t.Errorf("%+v", f.EtcdServer)
-	}
-	if got := f.EtcdServer["https://127.0.0.1:1"]; got.Error == "" {
-		t.Errorf("%+v", got)
-	}
-	if f = ask(cluster.ExternalEtcd{Endpoints: []string{server.URL}}); f.EtcdServer[server.URL].Error == "" {
-		t.Error("an untrusted server was believed")
-	}
-	if f = ask(cluster.ExternalEtcd{Endpoints: []string{server.URL}, CAFile: "/none"}); f.EtcdServer[server.URL].Error == "" || f.EtcdFiles["/none"] {
-		t.Errorf("without the CA: %+v", f.EtcdServer)
-	}
-	answer = "{}"
-	if f = ask(cluster.ExternalEtcd{Endpoints: []string{server.URL}, CAFile: "/ca.crt"}); f.EtcdServer[server.URL].Error == "" {
-		t.Error("a server that does not say its version was believed")
-	}
 }
 
 func TestFixesAreRead(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/cri"
 	"github.com/clusteradm/clusteradm/internal/etcd"
@@ -195,10 +197,12 @@ type Input struct {
 	Certs   Certs
 	Shared  Shared
 	Reset   Reset
+	Etcd    Etcd
 	// Binary is where this program is, for units that run it.
 	Binary string
 	Follow Follow
-	Etcd   Etcd
+	// Endpoint is for a change of it.
+	Endpoint Endpoint
 }
 
 // HostFacts are the facts of the node that the list is for.
@@ -219,6 +223,23 @@ type Join struct {
 	APIServers []netip.AddrPort
 	// Joined is true when the kubelet has a usable certificate of this cluster.
 	Joined bool
+	// Shared are files of all control planes that the bundle does not hold: what
+	// an API server shows to an etcd that others run.
+	Shared []pki.NamedFile
+	Etcd   JoinEtcd
+}
+
+// JoinEtcd is what a joining control plane learned of the cluster's own etcd.
+type JoinEtcd struct {
+	// Data is true when this node's member has started before: it goes on with
+	// the manifest that it has. Voter is true when it has its vote as well.
+	Data, Voter bool
+	// Remove are members that only stand in the way: this machine's own from
+	// before it lost its data, and those of machines that are gone. The others
+	// have a quorum without them.
+	Remove []etcd.Member
+	// Now is the clock by which turns end.
+	Now func() time.Time
 }
 
 // Certs is what the command made for a list that writes certificates again.
@@ -260,4 +281,44 @@ type Etcd struct {
 	Defragment []etcd.Member
 	Spare      int64
 	Alarms     []etcd.Alarm // to be disarmed
+	Replace    *Replacing
+}
+
+// Replacing is the rebuilding of the member that is here.
+type Replacing struct {
+	cluster.Replacement
+	PeerURL string
+	DataDir string
+	// Old reports that what there was of the member may still be in its place;
+	// Kept is the manifest of the new one, once it has data of its own.
+	Old  bool
+	Kept []byte
+	// APIServer is where that of this machine is asked; empty if it has none.
+	APIServer string
+	// Turn is that other machines may join meanwhile, and Now the clock that
+	// turns are taken by.
+	Turn bool
+	Now  func() time.Time
+}
+
+// Endpoint is where the cluster is to be reached from now on, and what of it
+// says so today.
+type Endpoint struct {
+	Address string // "host:port"
+	Server  string // the URL that kubelets and kube-proxy are to use
+	CA      []byte // PEM, of the API servers
+	// As they are; nil where there is none, or this node may not see it.
+	Configuration, ClusterInfo, Proxy, ProxyDaemon, Flannel *unstructured.Unstructured
+	// APIServers are all of the cluster.
+	APIServers []APIServer
+	// Silent is why nothing answers at Address; empty if an API server does.
+	Silent string
+}
+
+// APIServer is one of the cluster's.
+type APIServer struct {
+	Node    string `json:"node,omitempty"` // empty when it cannot be told
+	Address string `json:"address"`        // "host:port"
+	// Problem is why it cannot be reached by the endpoint's name.
+	Problem string `json:"problem,omitempty"`
 }

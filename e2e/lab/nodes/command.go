@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -202,6 +203,27 @@ func enter(init int, c cgroup) (group *os.File, err error) {
 		}
 	}
 	return group, nil
+}
+
+// Dial connects as a program of the node does: from its network, to its own
+// loopback addresses too. The address is an IP address with a port.
+func (n *Node) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	var conn net.Conn
+	var result error
+	onOwnThread(func() {
+		ns, err := os.Open("/run/netns/" + n.lab.state.netns(n.Name()))
+		if err == nil {
+			defer ns.Close()
+			err = unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET)
+		}
+		if err != nil {
+			result = fmt.Errorf("dial from %s: %w", n.Name(), err)
+			return
+		}
+		// One address, so that the socket is made by this very thread.
+		conn, result = new(net.Dialer).DialContext(ctx, network, address)
+	})
+	return conn, result
 }
 
 // lookPath is exec.LookPath for the root the thread is in.

@@ -29,6 +29,9 @@ type Kubeadm struct {
 // LabToken is the bootstrap token used unless another is given.
 const LabToken = "abcdef.0123456789abcdef"
 
+// LabCertificateKey encrypts the certificates that control planes share.
+const LabCertificateKey = "c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00"
+
 // IgnoredPreflight are the checks that this kind of machine cannot pass: the
 // kernel's configuration is not readable and cgroups are version 1.
 var IgnoredPreflight = []string{"SystemVerification"}

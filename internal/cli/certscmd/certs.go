@@ -4,10 +4,8 @@ package certscmd
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -39,17 +37,17 @@ hexadecimal. It is a secret; it is printed and kept nowhere.`,
 		Example: "  clusteradm certs certificate-key",
 		Args:    session.Args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			key := make([]byte, 32)
-			if _, err := io.ReadFull(s.Rand, key); err != nil {
-				return fmt.Errorf("make certificate key: %w", err)
+			key, err := pki.CertificateKey(s.Rand)
+			if err != nil {
+				return err
 			}
 			if s.Format == "json" {
 				return json.NewEncoder(s.Streams.Out).Encode(struct {
 					Kind string `json:"kind"`
 					Key  string `json:"certificateKey"`
-				}{"certificateKey", hex.EncodeToString(key)})
+				}{"certificateKey", key.Reveal()})
 			}
-			_, err := fmt.Fprintln(s.Streams.Out, hex.EncodeToString(key))
+			_, err = fmt.Fprintln(s.Streams.Out, key.Reveal())
 			return err
 		},
 	}

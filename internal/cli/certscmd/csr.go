@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/clusteradm/clusteradm/internal/cli/controlplane"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/config"
@@ -90,7 +91,7 @@ func runCSR(ctx context.Context, s *session.Session, o *csrOptions) error {
 	if err != nil {
 		return err
 	}
-	parts := world.Parts{Kube: administrator(s, in)}
+	parts := world.Parts{Kube: controlplane.Administrator(s, in.Node, in.Cluster.Timeouts.APICall)}
 	if o.dryRun {
 		return s.DryRun(ctx, parts, p)
 	}

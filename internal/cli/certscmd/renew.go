@@ -18,7 +18,6 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/effect"
 	"github.com/clusteradm/clusteradm/internal/event"
-	"github.com/clusteradm/clusteradm/internal/kube/client"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/secret"
 	"github.com/clusteradm/clusteradm/internal/state"
@@ -107,7 +106,7 @@ func runRenew(ctx context.Context, s *session.Session, o *renewOptions, args []s
 	if err != nil {
 		return err
 	}
-	parts := world.Parts{Kube: administrator(s, in), Runtime: s.Runtime(k.Node.CRISocket)}
+	parts := world.Parts{Kube: controlplane.Administrator(s, in.Node, in.Cluster.Timeouts.APICall), Runtime: s.Runtime(k.Node.CRISocket)}
 	if o.dryRun {
 		return s.DryRun(ctx, parts, p)
 	}
@@ -183,26 +182,6 @@ func interrupted(s *session.Session, list string) (func(string, secret.Bytes) bo
 		}
 	}
 	return func(path string, content secret.Bytes) bool { return slices.Contains(sums[path], content.Digest()) }, nil
-}
-
-// administrator talks to this node's own API server with the credentials that
-// will be on the disk.
-func administrator(s *session.Session, in plan.Input) *world.Lazy {
-	return &world.Lazy{Connect: func(ctx context.Context) (world.Client, error) {
-		for _, path := range []string{cluster.SuperAdminConf, cluster.AdminConf} {
-			data, err := s.Machine.ReadFile(ctx, path)
-			if err != nil {
-				continue
-			}
-			conf, err := client.FromKubeconfig(data)
-			if err != nil {
-				return nil, fmt.Errorf("connect with %s: %w", path, err)
-			}
-			conf.Server, conf.Dial, conf.Timeout = in.Node.LocalEndpoint(), s.Machine.DialHost, in.Cluster.Timeouts.APICall
-			return client.New(conf)
-		}
-		return nil, errors.New("connect to the API server: there is no admin.conf; run: clusteradm init phase kubeconfig admin")
-	}}
 }
 
 // skippedError is about a certificate that was asked for by its name.

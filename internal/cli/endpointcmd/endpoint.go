@@ -1,5 +1,5 @@
-// Package endpointcmd is `clusteradm endpoint`: how the API servers of a
-// cluster are reached.
+// Package endpointcmd is `clusteradm endpoint`: where a cluster is reached, and
+// having it reached elsewhere.
 package endpointcmd
 
 import (
@@ -11,13 +11,10 @@ import (
 // New returns the command.
 func New(s *session.Session) *cobra.Command {
 	cmd := session.Group(&cobra.Command{
-		Use:   "endpoint",
-		Short: "How the API servers are reached",
-		Long: `How the API servers of the cluster are reached: an address that others keep, a
-load balancer on every node, or a virtual IP. What each does when a machine
-dies is in docs/endpoint.md.`,
-		Example: "  clusteradm endpoint follow",
+		Use:     "endpoint",
+		Short:   "Look after the address at which a cluster is reached",
+		Example: "  clusteradm endpoint show\n  clusteradm endpoint set k8s.example.com",
 	})
-	cmd.AddCommand(follow(s))
+	cmd.AddCommand(show(s), set(s), follow(s))
 	return cmd
 }

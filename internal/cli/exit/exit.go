@@ -7,6 +7,7 @@ import (
 	"errors"
 
 	"github.com/clusteradm/clusteradm/internal/config"
+	"github.com/clusteradm/clusteradm/internal/diagnosis"
 	"github.com/clusteradm/clusteradm/internal/engine"
 	"github.com/clusteradm/clusteradm/internal/state"
 	"github.com/clusteradm/clusteradm/preflight"
@@ -18,7 +19,7 @@ const (
 	Failure     = 1
 	Usage       = 2
 	Pending     = 3 // a plan has changes
-	Preflight   = 4
+	Preflight   = 4 // or a doctor
 	Locked      = 5
 	Stopped     = 6 // part-way: resume or roll back
 	Interrupted = 130
@@ -28,8 +29,8 @@ const (
 const Doc = `0    done, or nothing to do
 1    failed, nothing was changed (a rollback may have taken back a part)
 2    wrong usage or configuration
-3    changes are pending, none was made
-4    a preflight check failed, nothing was changed but images
+3    changes are pending: none was made, or only this machine's part of them
+4    a check failed or doctor found an obstacle; nothing changed but images
 5    another clusteradm is working on this machine
 6    stopped part-way: run the command again to go on, or clusteradm rollback
 130  interrupted`
@@ -66,6 +67,7 @@ func Code(err error) int {
 		preflight *preflight.FailedError
 		stopped   *engine.StoppedError
 		pending   *PendingError
+		diagnosed *diagnosis.FailedError
 	)
 	switch {
 	case err == nil:
@@ -76,7 +78,7 @@ func Code(err error) int {
 		return Usage
 	case errors.As(err, &pending):
 		return Pending
-	case errors.As(err, &preflight):
+	case errors.As(err, &preflight), errors.As(err, &diagnosed):
 		return Preflight
 	case errors.Is(err, state.ErrLocked):
 		return Locked

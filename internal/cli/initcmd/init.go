@@ -26,6 +26,7 @@ type options struct {
 	tokenTTL       time.Duration
 	skipTokenPrint bool
 	uploadCerts    bool
+	skipKeyPrint   bool
 }
 
 // New returns the command.
@@ -39,6 +40,7 @@ func New(s *session.Session) *cobra.Command {
 Run again after an interruption it goes on; run on a healthy control plane it
 changes nothing and says so.`,
 		Example: `  clusteradm init --pod-network flannel
+  clusteradm init --control-plane-endpoint api.example.com --upload-certs
   clusteradm init --config cluster.yaml --dry-run
   clusteradm init phase certs all --cert-dir /tmp/pki`,
 		Args: session.Args(cobra.NoArgs),
@@ -75,7 +77,7 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.IntVar(&o.APIServerBindPort, "apiserver-bind-port", 0, "port of the API server (default 6443)")
 	f.StringSliceVar(&o.APIServerCertExtraSANs, "apiserver-cert-extra-sans", nil, "further names and addresses in the API server's certificate")
 	f.StringVar(&o.CertDir, "cert-dir", "", "directory of certificates and keys (default /etc/kubernetes/pki)")
-	f.StringVar(&o.CertificateKey, "certificate-key", "", "key to encrypt uploaded certificates with; seen in the process list, so better in the configuration file")
+	f.StringVar(&o.CertificateKey, "certificate-key", "", "key to encrypt uploaded certificates with (default: one is made and printed); - for stdin, since flags are seen in the list of processes")
 	f.StringVar(&o.ControlPlaneEndpoint, "control-plane-endpoint", "", "stable address of the control plane, host or host:port")
 	f.StringVar(&o.CRISocket, "cri-socket", "", "socket of the container runtime")
 	f.BoolVar(&o.DryRun, "dry-run", false, "say what would be changed and change nothing")
@@ -91,18 +93,11 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.StringVar(&o.ServiceCIDR, "service-cidr", "", "addresses of services (default 10.96.0.0/12)")
 	f.StringVar(&o.ServiceDNSDomain, "service-dns-domain", "", "DNS domain of services (default cluster.local)")
 	f.StringSliceVar(&o.SkipPhases, "skip-phases", nil, "phases to leave out")
+	f.BoolVar(&o.skipKeyPrint, "skip-certificate-key-print", false, "do not print the key that uploaded certificates are encrypted with")
 	f.BoolVar(&o.skipTokenPrint, "skip-token-print", false, "do not print the join command, which holds the token")
 	f.StringVar(&o.Token, "token", "", "bootstrap token to make; - for stdin, since flags are seen in the list of processes")
-	f.BoolVar(&o.uploadCerts, "upload-certs", false, "upload the certificates that further control planes share (not supported yet)")
+	f.BoolVar(&o.uploadCerts, "upload-certs", false, "share the certificates that further control planes need, encrypted, for two hours")
 	f.DurationVar(&o.tokenTTL, "token-ttl", 24*time.Hour, "how long the bootstrap token lives; 0 for ever")
-}
-
-// refuse says what kubeadm does and this does not do yet, before anything.
-func (o *options) refuse() error {
-	if o.uploadCerts {
-		return &exit.UsageError{Err: errors.New("--upload-certs is not supported yet: further control planes cannot join, and workers do not need it")}
-	}
-	return nil
 }
 
 func (o *options) complete(cmd *cobra.Command) *options {
@@ -112,13 +107,15 @@ func (o *options) complete(cmd *cobra.Command) *options {
 	return o
 }
 
-// load reads flags and documents, and a token from stdin.
+// load reads flags and documents, and a token or a certificate key from stdin.
 func (o *options) load(ctx context.Context, s *session.Session) (*config.Loaded, error) {
-	given, err := s.Given([]string{o.Token})
-	if err != nil {
-		return nil, err
+	for _, flag := range []*string{&o.Token, &o.CertificateKey} {
+		given, err := s.Given([]string{*flag})
+		if err != nil {
+			return nil, err
+		}
+		*flag = given[0]
 	}
-	o.Token = given[0]
 	docs, err := s.Documents(o.file)
 	if err != nil {
 		return nil, err
@@ -127,9 +124,6 @@ func (o *options) load(ctx context.Context, s *session.Session) (*config.Loaded,
 }
 
 func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase, whole bool) error {
-	if err := o.refuse(); err != nil {
-		return err
-	}
 	loaded, err := o.load(ctx, s)
 	if err != nil {
 		return err
@@ -166,6 +160,10 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 	if err := prepared.ensure(); err != nil {
 		return err
 	}
+	shares, err := prepared.share(s, o.uploadCerts, whole)
+	if err != nil {
+		return err
+	}
 	p, err := plan.Build(list().RunName(some, whole), some, prepared.input, skip)
 	if err != nil {
 		return &exit.UsageError{Err: err}
@@ -189,6 +187,6 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 			return err
 		}
 	}
-	r := result{whole: whole, join: prepared.has("show-join-command") && !o.skipTokenPrint}
+	r := result{whole: whole, join: prepared.has("show-join-command") && !o.skipTokenPrint, shared: shares, hideKey: o.skipKeyPrint}
 	return r.print(ctx, s, prepared.input, client)
 }

@@ -14,6 +14,7 @@ func TestReconfigures(t *testing.T) {
 	manifest, waits := change("control-plane/apiserver", plan.Update), change("wait-control-plane", plan.None)
 	node := change("mark-control-plane", plan.Update)
 	token := engine.StepChange{Phase: "bootstrap-token", Step: "bootstrap-token/token-abcdef", Change: plan.Change{Verb: plan.Create}}
+	shared := change("upload-certs", plan.Update)
 	expired := token
 	expired.Change.Verb = plan.Update
 	for name, c := range map[string]struct {
@@ -28,6 +29,8 @@ func TestReconfigures(t *testing.T) {
 		"and the token has expired":      {[]engine.StepChange{manifest, token}, true},
 		"only the token has expired":     {[]engine.StepChange{token}, false},
 		"a token of that id has expired": {[]engine.StepChange{expired}, false},
+		"only shared anew":               {[]engine.StepChange{shared}, false},
+		"and shared anew":                {[]engine.StepChange{manifest, shared}, true},
 		"an object is missing":           {[]engine.StepChange{manifest, change("addon/coredns", plan.Create)}, false},
 		"the kubelet is not running":     {[]engine.StepChange{manifest, change("kubelet-start", plan.Start)}, false},
 		"the API server does not answer": {[]engine.StepChange{manifest, change("addon/coredns", plan.Unknown)}, false},

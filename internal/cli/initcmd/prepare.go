@@ -7,10 +7,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/clusteradm/clusteradm/internal/cli/controlplane"
 	"github.com/clusteradm/clusteradm/internal/cli/phasecmd"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/config"
+	"github.com/clusteradm/clusteradm/internal/event"
 	"github.com/clusteradm/clusteradm/internal/kube/client"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/world"
@@ -31,6 +33,11 @@ func prepare(ctx context.Context, s *session.Session, l *config.Loaded, list []p
 	var files []string
 	for _, spec := range pki.Tree(l.Cluster, l.Node) {
 		files = append(files, spec.KeyPath(), spec.CertPath(), spec.PublicPath())
+	}
+	if l.Cluster.Etcd.External != nil { // whose client's files control planes share
+		files = append(files, pki.SharedFiles(l.Cluster)...)
+		slices.Sort(files)
+		files = slices.Compact(files)
 	}
 	names := phasecmd.Names(list, skip)
 	look := func() (cluster.HostFacts, error) {
@@ -105,13 +112,32 @@ func (p *prepared) ensure() error {
 	if err := p.serviceAccountStays(); err != nil {
 		return err
 	}
-	p.dropUnusableKubelet(kubeconfigs)
+	controlplane.DropUnusableKubelet(in, kubeconfigs)
 	bundle, err := pki.Ensure(p.found, specs, kubeconfigs, in.Facts.Now)
 	if err != nil {
 		return err
 	}
 	in.PKI = bundle
 	return nil
+}
+
+// share encrypts what further control planes need, if that was asked for.
+func (p *prepared) share(s *session.Session, asked, whole bool) (bool, error) {
+	in := &p.input
+	switch {
+	case !p.has("upload-certs"):
+		return false, nil
+	case !asked:
+		if !whole {
+			s.Caution(event.Event{Message: "nothing is shared without --upload-certs", Hint: "clusteradm init phase upload-certs --upload-certs"})
+		}
+		return false, nil
+	case whole && in.Cluster.ControlPlaneEndpoint == "":
+		s.Caution(event.Event{Message: "certificates are shared, but further control planes can join only a cluster that has a controlPlaneEndpoint"})
+	}
+	shared, err := s.Share(in.PKI, in.Cluster.CertificateKey)
+	in.Shared = shared
+	return err == nil, err
 }
 
 // serviceAccountStays refuses to make new service account keys for a control
@@ -125,21 +151,6 @@ func (p *prepared) serviceAccountStays() error {
 	path := p.input.Cluster.PKI("sa.key")
 	return &pki.CheckError{Path: path, Problem: pki.Missing, Reason: "it signed the service account tokens of the running cluster",
 		Hint: "restore " + path + " and sa.pub from a backup"}
-}
-
-// dropUnusableKubelet has the kubelet's credentials made anew from the local CA
-// when its kubelet.conf refers to a certificate that is missing, expired or of
-// another node or cluster: the kubelet could not start with it, nor renew it.
-func (p *prepared) dropUnusableKubelet(kubeconfigs []pki.KubeconfigSpec) {
-	conf, err := pki.DecodeKubeconfig(p.found.Kubeconfigs[cluster.KubeletConf])
-	if err != nil || len(conf.Cert) > 0 {
-		return // absent, or embedded and checked by pki.Ensure
-	}
-	for _, k := range kubeconfigs {
-		if k.Path == cluster.KubeletConf && pki.UsableClient(k, p.input.HostFacts().PKI[cluster.KubeletClientPEM], p.found.Pairs["ca"].Cert, p.input.Facts.Now) != nil && !p.found.External("ca") {
-			delete(p.found.Kubeconfigs, cluster.KubeletConf)
-		}
-	}
 }
 
 // client talks to this node's own API server as the administrator whose

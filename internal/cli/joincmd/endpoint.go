@@ -13,12 +13,16 @@ import (
 // bootstrapServer is where the kubelet asks for its certificate: through the
 // load balancer where there is one. The kubelet runs that before it has the
 // certificate, and writes its kubelet.conf from what it asked with: so nothing
-// has to be rewritten afterwards, and no kubelet be started twice.
+// has to be rewritten afterwards, and no kubelet be started twice. Without one,
+// a control plane's talks to its own API server.
 func bootstrapServer(c *cluster.Cluster, n cluster.Node, found string) string {
-	if c.LoadBalancer == nil {
-		return found
+	switch {
+	case n.ControlPlane:
+		return c.KubeletEndpoint(n)
+	case c.LoadBalancer != nil:
+		return c.NodeEndpoint(n)
 	}
-	return c.NodeEndpoint(n)
+	return found
 }
 
 // withEndpoint adds what a load balancer on this node needs.

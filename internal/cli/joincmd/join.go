@@ -5,7 +5,6 @@ package joincmd
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -14,9 +13,9 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cli/phasecmd"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
+	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/config"
 	"github.com/clusteradm/clusteradm/internal/plan"
-	"github.com/clusteradm/clusteradm/internal/world"
 	"github.com/clusteradm/clusteradm/phases"
 )
 
@@ -71,7 +70,7 @@ func bind(s *session.Session, o *options, cmd *cobra.Command, some []plan.Phase,
 		if err := o.take(s, args); err != nil {
 			return err
 		}
-		return run(cmd.Context(), s, o, some, whole)
+		return o.diagnosed(cmd.Context(), s, run(cmd.Context(), s, o, some, whole))
 	}
 }
 
@@ -80,7 +79,7 @@ func (o *options) take(s *session.Session, args []string) error {
 	if len(args) == 1 {
 		o.APIServerEndpoint = args[0]
 	}
-	for _, secret := range []*string{&o.Token, &o.DiscoveryToken, &o.TLSBootstrapToken} {
+	for _, secret := range []*string{&o.Token, &o.DiscoveryToken, &o.TLSBootstrapToken, &o.CertificateKey} {
 		given, err := s.Given([]string{*secret})
 		if err != nil {
 			return err
@@ -93,11 +92,10 @@ func (o *options) take(s *session.Session, args []string) error {
 func (o *options) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.file, "config", "", "path of the configuration file")
-	const ofControlPlane = "of a further control plane, which is not supported yet: "
-	f.StringVar(&o.APIServerAdvertiseAddress, "apiserver-advertise-address", "", ofControlPlane+"address its API server is reached at")
-	f.IntVar(&o.APIServerBindPort, "apiserver-bind-port", 0, ofControlPlane+"port of its API server")
-	f.StringVar(&o.CertificateKey, "certificate-key", "", ofControlPlane+"key of the uploaded certificates")
-	f.BoolVar(&o.ControlPlane, "control-plane", false, "join as a further control plane (not supported yet)")
+	f.StringVar(&o.APIServerAdvertiseAddress, "apiserver-advertise-address", "", "with --control-plane: address its API server is reached at (default: that of the default route)")
+	f.IntVar(&o.APIServerBindPort, "apiserver-bind-port", 0, "with --control-plane: port of its API server (default 6443)")
+	f.StringVar(&o.CertificateKey, "certificate-key", "", "with --control-plane: key that the uploaded certificates are encrypted with; - for stdin")
+	f.BoolVar(&o.ControlPlane, "control-plane", false, "join as a further control plane")
 	f.StringVar(&o.CRISocket, "cri-socket", "", "socket of the container runtime")
 	f.StringVar(&o.DiscoveryFile, "discovery-file", "", "path or https URL of a kubeconfig that says where the cluster is and what to trust")
 	f.StringVar(&o.DiscoveryToken, "discovery-token", "", "token to find the cluster with; - for stdin")
@@ -120,11 +118,8 @@ func (o *options) load(ctx context.Context, s *session.Session) (*config.Join, e
 		return nil, err
 	}
 	join, err := config.LoadJoin(docs, s.Inputs(ctx, o.Overrides))
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case join.Node.ControlPlane:
-		return nil, &exit.UsageError{Err: errors.New("joining as a control plane is not supported yet")}
 	}
 	return join, nil
 }
@@ -144,13 +139,19 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 	if err != nil {
 		return err
 	}
-	checks := slices.Contains(phasecmd.Names(some, skip), "preflight")
+	if slices.Contains(skip, "etcd-join") {
+		skip = append(skip, "etcd-member") // kubeadm's phase is both
+	}
+	names := phasecmd.Names(some, skip)
+	checks := slices.Contains(names, "preflight")
 	prepared, _, err := o.fixed(ctx, s, join, checks)
 	if err != nil {
 		return err
 	}
-	in, client := prepared.input, prepared.client
-	if err := phases.CheckPatches(in, some, skip); err != nil {
+	defer prepared.close()
+	prepared.diagnose = func(err error) error { return o.diagnosed(ctx, s, err) }
+	in := &prepared.input
+	if err := phases.CheckPatches(*in, some, skip); err != nil {
 		return &exit.UsageError{Err: err}
 	}
 	if checks {
@@ -158,34 +159,48 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 			return err
 		}
 		if !join.DryRun { // which shows them with all else
-			if err := s.PreflightImages(ctx, in, some); err != nil {
+			if err := s.PreflightImages(ctx, *in, some); err != nil {
 				return err
 			}
 			skip = append(skip, "preflight") // it is done
 		}
 	}
-	p, err := plan.Build(list().RunName(some, whole), some, in, skip)
+	if !slices.Equal(names, []string{"preflight"}) {
+		if err := prepared.join(ctx, s); err != nil {
+			return err
+		}
+	}
+	p, err := plan.Build(list().RunName(some, whole), some, *in, skip)
 	if err != nil {
 		return &exit.UsageError{Err: err}
 	}
-	parts := world.Parts{Kube: client, Runtime: s.NodeRuntime(in.Node)}
 	if join.DryRun {
-		return s.DryRun(ctx, parts, p)
+		return s.DryRun(ctx, prepared.parts, p)
 	}
 	if len(p.Groups) > 0 {
-		if _, err := s.Apply(ctx, parts, p); err != nil {
+		if err := prepared.apply(ctx, s, p); err != nil {
 			return err
 		}
 	}
 	if !whole {
 		return nil
 	}
+	return report(s, in.Node)
+}
+
+// report prints what came of it.
+func report(s *session.Session, n cluster.Node) error {
 	if s.Format == "json" {
 		return json.NewEncoder(s.Streams.Out).Encode(struct {
-			Kind string `json:"kind"`
-			Node string `json:"node"`
-		}{"result", in.Node.Name})
+			Kind         string `json:"kind"`
+			Node         string `json:"node"`
+			ControlPlane bool   `json:"controlPlane,omitempty"`
+		}{"result", n.Name, n.ControlPlane})
 	}
-	_, err = fmt.Fprintf(s.Streams.Out, "\nThis machine is the node %s. On a control plane:\n\n  kubectl get node %s\n", in.Node.Name, in.Node.Name)
+	if n.ControlPlane {
+		_, err := fmt.Fprintf(s.Streams.Out, "\nThis machine is the control plane %s. To use the cluster from here:\n\n  export KUBECONFIG=%s\n", n.Name, cluster.AdminConf)
+		return err
+	}
+	_, err := fmt.Fprintf(s.Streams.Out, "\nThis machine is the node %s. On a control plane:\n\n  kubectl get node %s\n", n.Name, n.Name)
 	return err
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/config"
 	"github.com/clusteradm/clusteradm/internal/kube"
 	"github.com/clusteradm/clusteradm/internal/kube/client"
+	"github.com/clusteradm/clusteradm/internal/lease"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/world"
 	"github.com/clusteradm/clusteradm/manifests"
@@ -24,8 +25,19 @@ import (
 type prepared struct {
 	input  plan.Input
 	ours   bool // what is on the machine is of this cluster
-	client *world.Lazy
-	server string // where the API server is reached
+	parts  world.Parts
+	keeper *lease.Keeper // of a control plane's turn to join etcd
+	server string        // where the API server is reached
+	closes []func()
+	// diagnose adds to an error what is in the way, while that is still there to
+	// be seen.
+	diagnose func(error) error
+}
+
+func (p *prepared) close() {
+	for _, c := range p.closes {
+		c()
+	}
 }
 
 // prepare finds the cluster, reads its configuration and looks at the machine.
@@ -47,11 +59,17 @@ func prepare(ctx context.Context, s *session.Session, join *config.Join, checks 
 		return nil, refused(err, join)
 	}
 	c.Timeouts = join.Timeouts
-	look := func() (cluster.HostFacts, error) {
-		return s.Facts(ctx, c, join.Node, []string{join.CACertPath}, true)
+	caPath := join.CACertPath
+	if join.Node.ControlPlane {
+		if c.ControlPlaneEndpoint == "" {
+			return nil, NoEndpointError{}
+		}
+		caPath = c.PKI("ca.crt")
 	}
+	files := pkiFiles(c, join.Node, caPath)
+	look := func() (cluster.HostFacts, error) { return s.Facts(ctx, c, join.Node, files, true) }
 	if checks {
-		look = func() (cluster.HostFacts, error) { return s.CheckFacts(ctx, c, join.Node, []string{join.CACertPath}) }
+		look = func() (cluster.HostFacts, error) { return s.CheckFacts(ctx, c, join.Node, files) }
 	}
 	f, err := look()
 	if err != nil {
@@ -64,25 +82,32 @@ func prepare(ctx context.Context, s *session.Session, join *config.Join, checks 
 			return nil, err
 		}
 	}
-	in := plan.Input{
+	asks := bootstrapServer(c, join.Node, info.Server)
+	p := &prepared{server: info.Server, input: plan.Input{
 		Cluster: c, Node: join.Node, Facts: session.HostFacts(s.Now(), join.Node.Host, f),
 		Join: plan.Join{
-			CA: info.CA, CACertPath: join.CACertPath, Joined: joined,
-			BootstrapKubeconfig: pki.EncodeBootstrapKubeconfig(bootstrapServer(c, join.Node, info.Server), info.CA, as.Cert, as.Key, as.Token),
+			CA: info.CA, CACertPath: caPath, Joined: joined,
+			BootstrapKubeconfig: pki.EncodeBootstrapKubeconfig(asks, info.CA, as.Cert, as.Key, as.Token),
 		},
-	}
-	if err := withEndpoint(ctx, s, bootstrap, &in); err != nil {
+	}}
+	p.ours = ours(f, join.Node, caPath, info.CA, joined)
+	p.parts = world.Parts{Kube: s.AsKubelet(join.Timeouts.APICall), Runtime: s.NodeRuntime(join.Node)}
+	if err := withEndpoint(ctx, s, bootstrap, &p.input); err != nil {
 		return nil, err
 	}
-	return &prepared{input: in, ours: ours(f, join.Node, join.CACertPath, info.CA, joined), client: s.AsKubelet(join.Timeouts.APICall), server: info.Server}, nil
+	if join.Node.ControlPlane {
+		return p, p.takeIn(ctx, bootstrap, join.CertificateKey)
+	}
+	return p, nil
 }
 
 // ours reports that what is on the machine is of an earlier join to this
 // cluster, however far that came: there is something, and all of it has the
-// cluster's CA.
+// cluster's CA. The CA alone says nothing of a control plane's manifests: it may
+// have been brought here by hand, and is there before kubelet.conf in any case.
 func ours(f cluster.HostFacts, n cluster.Node, caPath string, ca []byte, joined bool) bool {
 	mine, err := pki.Pin(ca)
-	if err != nil {
+	if err != nil || n.ControlPlane && f.PKI[cluster.KubeletConf].Empty() && f.PKI[cluster.BootstrapKubeletConf].Empty() {
 		return false
 	}
 	found := 0

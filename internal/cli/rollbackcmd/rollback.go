@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/clusteradm/clusteradm/internal/cli/controlplane"
 	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/engine"
@@ -72,7 +73,7 @@ func run(ctx context.Context, s *session.Session, o *options) error {
 		return err
 	}
 	defer journal.Close()
-	e, done := s.Engine(world.Parts{Kube: noCluster()})
+	e, done := s.Engine(world.Parts{Kube: ownCluster(s)})
 	result, err := e.Rollback(ctx, journal)
 	done()
 	if err != nil {
@@ -101,11 +102,15 @@ func show(s *session.Session, r *state.Run) error {
 	return err
 }
 
-// noCluster is for what came before the kubelet's first start: to take it back
-// no API server is asked.
-func noCluster() *world.Lazy {
-	return &world.Lazy{Connect: func(context.Context) (world.Client, error) {
-		return nil, errors.New("connect to the API server: rollback changes this machine only")
+// ownCluster is this machine's own API server, for what a run changed in the
+// cluster; what came before the kubelet's first start asks none.
+func ownCluster(s *session.Session) *world.Lazy {
+	return &world.Lazy{Connect: func(ctx context.Context) (world.Client, error) {
+		k, err := controlplane.Load(ctx, s, controlplane.Flags{})
+		if err != nil {
+			return nil, err
+		}
+		return controlplane.Administrator(s, k.Node, k.Cluster.Timeouts.APICall), nil
 	}}
 }
 

@@ -8,8 +8,10 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/cri"
 	"github.com/clusteradm/clusteradm/internal/cri/client"
+	etcdclient "github.com/clusteradm/clusteradm/internal/etcd/client"
 	"github.com/clusteradm/clusteradm/internal/facts"
 	"github.com/clusteradm/clusteradm/internal/host"
+	"github.com/clusteradm/clusteradm/internal/secret"
 )
 
 // Runtime is the container runtime of this machine behind a socket, with or
@@ -48,10 +50,15 @@ func (s *Session) CheckFacts(ctx context.Context, c *cluster.Cluster, n cluster.
 	})
 	g.Go(func() (err error) {
 		prober, _ := s.Machine.(host.Prober)
-		machine, err = facts.Machine(ctx, s.Machine, facts.Asked{Cluster: c, Node: n, Runtime: s.Runtime(n.CRISocket), P: prober, D: s.Machine})
+		machine, err = facts.Machine(ctx, s.Machine, facts.Asked{Cluster: c, Node: n, Runtime: s.Runtime(n.CRISocket), P: prober, D: s.Machine, Etcd: s.externalEtcd})
 		return err
 	})
 	err := g.Wait()
 	f.Machine = machine
 	return f, err
+}
+
+// externalEtcd connects to one endpoint of an etcd that others run.
+func (s *Session) externalEtcd(endpoint string, ca, cert []byte, key secret.Bytes) (facts.EtcdReader, error) {
+	return etcdclient.New(etcdclient.Config{Endpoints: []string{endpoint}, CA: ca, Cert: cert, Key: key, Dial: s.Machine.DialHost})
 }

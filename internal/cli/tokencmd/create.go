@@ -34,6 +34,7 @@ type createOptions struct {
 	file           string
 	ttl            time.Duration
 	printJoin      bool
+	controlPlane   bool
 	certificateKey string
 }
 
@@ -46,8 +47,13 @@ func create(s *session.Session, c *common) *cobra.Command {
 
 Without an argument the token is made up. One that is given as an argument is
 seen in the list of processes: give - to have it read from stdin, or put it into
-a configuration file as bootstrapTokens of an InitConfiguration.`,
+a configuration file as bootstrapTokens of an InitConfiguration.
+
+With --print-join-command --control-plane, on a control plane, the certificates
+that control planes share are uploaded first, anew, encrypted and for two hours,
+and the command is that of a further control plane.`,
 		Example: `  clusteradm token create --print-join-command
+  clusteradm token create --print-join-command --control-plane
   clusteradm token create --ttl 1h --description "rack 7"
   clusteradm token create - < token.txt`,
 		Args: session.Args(cobra.MaximumNArgs(1)),
@@ -60,7 +66,8 @@ a configuration file as bootstrapTokens of an InitConfiguration.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.file, "config", "", "path of a configuration file whose InitConfiguration has the tokens")
-	f.StringVar(&o.certificateKey, "certificate-key", "", "with --print-join-command, print the command that joins a control plane")
+	f.StringVar(&o.certificateKey, "certificate-key", "", "with --print-join-command, print the command that joins a control plane, whose certificates are encrypted with this key")
+	f.BoolVar(&o.controlPlane, "control-plane", false, "with --print-join-command, share the certificates anew and print the command that joins a control plane")
 	f.StringVar(&o.Description, "description", "", "what the token is for")
 	f.StringSliceVar(&o.Groups, "groups", nil, "groups that the token authenticates as, system:bootstrappers:… (default the group of joining nodes)")
 	f.BoolVar(&o.printJoin, "print-join-command", false, "print the whole command that joins a node, not only the token")
@@ -70,14 +77,20 @@ a configuration file as bootstrapTokens of an InitConfiguration.`,
 }
 
 func (o *createOptions) run(ctx context.Context, s *session.Session, args []string) error {
+	given, err := s.Given([]string{o.certificateKey})
+	if err != nil {
+		return err
+	}
+	o.certificateKey = given[0]
 	switch {
 	case o.certificateKey != "" && !o.printJoin:
 		return &exit.UsageError{Err: errors.New("--certificate-key is for --print-join-command"), Help: "clusteradm token create --help"}
+	case o.controlPlane && !o.printJoin:
+		return &exit.UsageError{Err: errors.New("--control-plane is for --print-join-command"), Help: "clusteradm token create --help"}
 	case o.certificateKey != "" && !regexp.MustCompile(`^[0-9a-fA-F]{64}$`).MatchString(o.certificateKey):
 		return &exit.UsageError{Err: errors.New("--certificate-key: want 64 hexadecimal digits"), Help: "clusteradm certs certificate-key"}
 	}
-	args, err := s.Given(args)
-	if err != nil {
+	if args, err = s.Given(args); err != nil {
 		return err
 	}
 	if len(args) > 0 {
@@ -97,8 +110,21 @@ func (o *createOptions) run(ctx context.Context, s *session.Session, args []stri
 		return err
 	}
 	defer c.Close()
+	key := secret.NewString(o.certificateKey)
+	var shares *sharing
+	if o.controlPlane {
+		if shares, err = prepareSharing(ctx, s, c, key); err != nil {
+			return err
+		}
+	}
 	if o.dryRun {
-		return o.preview(ctx, s, c, tokens)
+		return o.preview(ctx, s, c, tokens, shares)
+	}
+	if shares != nil { // first: without them the token would be for nothing
+		if err := shares.run(ctx, s); err != nil {
+			return err
+		}
+		key = shares.key
 	}
 	for _, t := range tokens {
 		if err := token.Create(ctx, c, t.ID, manifests.TokenSecret(t, now)); err != nil {
@@ -110,11 +136,20 @@ func (o *createOptions) run(ctx context.Context, s *session.Session, args []stri
 			}
 		}
 	}
-	return o.print(ctx, s, c, tokens[0])
+	return o.print(ctx, s, c, tokens[0], key)
 }
 
-func (o *createOptions) preview(ctx context.Context, s *session.Session, r kube.Reader, tokens []cluster.Token) error {
+func (o *createOptions) preview(ctx context.Context, s *session.Session, r kube.Reader, tokens []cluster.Token, shares *sharing) error {
 	var changes []change
+	if shares != nil {
+		steps, err := s.Plan(ctx, shares.parts, shares.plan)
+		if err != nil {
+			return err
+		}
+		for _, step := range steps {
+			changes = append(changes, change{step.Step, step.Change})
+		}
+	}
 	for _, t := range tokens {
 		exists, err := token.Exists(ctx, r, t.ID)
 		switch {
@@ -123,18 +158,18 @@ func (o *createOptions) preview(ctx context.Context, s *session.Session, r kube.
 		case exists:
 			return &token.ExistsError{ID: t.ID}
 		}
-		changes = append(changes, change{t.ID, plan.Change{Verb: plan.Create, Summary: "bootstrap token " + t.ID}})
+		changes = append(changes, change{"token-" + t.ID, plan.Change{Verb: plan.Create, Summary: "bootstrap token " + t.ID}})
 	}
 	return show(s, "token create", changes)
 }
 
 // print is the result; of several tokens of a file it is the first.
-func (o *createOptions) print(ctx context.Context, s *session.Session, r kube.Reader, t cluster.Token) error {
+func (o *createOptions) print(ctx context.Context, s *session.Session, r kube.Reader, t cluster.Token, key secret.String) error {
 	whole := secret.NewString(t.ID + "." + t.Secret.Reveal())
 	join := ""
 	if o.printJoin {
 		var err error
-		if join, err = joinCommand(ctx, r, whole, secret.NewString(o.certificateKey)); err != nil {
+		if join, err = joinCommand(ctx, r, whole, key); err != nil {
 			return err
 		}
 	}
@@ -143,7 +178,8 @@ func (o *createOptions) print(ctx context.Context, s *session.Session, r kube.Re
 			Kind  string `json:"kind"`
 			Token string `json:"token"`
 			Join  string `json:"joinCommand,omitempty"`
-		}{"result", whole.Reveal(), join})
+			Key   string `json:"certificateKey,omitempty"`
+		}{"result", whole.Reveal(), join, key.Reveal()})
 	}
 	if join == "" {
 		join = whole.Reveal()

@@ -9,9 +9,9 @@ import (
 	"github.com/clusteradm/clusteradm/internal/plan"
 )
 
-// change is what would be done to the token of an id.
+// change is what would be done, by the name of its step.
 type change struct {
-	id string
+	step string
 	plan.Change
 }
 
@@ -20,7 +20,7 @@ func show(s *session.Session, list string, changes []change) error {
 	if s.Format == "json" {
 		var steps []engine.StepChange
 		for _, c := range changes {
-			steps = append(steps, engine.StepChange{Step: "token-" + c.id, Phase: list, Change: c.Change})
+			steps = append(steps, engine.StepChange{Step: c.step, Phase: list, Change: c.Change})
 		}
 		return json.NewEncoder(s.Streams.Out).Encode(struct {
 			Kind    string              `json:"kind"`

@@ -131,6 +131,7 @@ func revoke(ctx context.Context, s *session.Session, c *common, args []string) e
 	}
 	defer client.Close()
 	var changes []change
+	gone := []string{}
 	var errs []error
 	for _, id := range ids {
 		if c.dryRun {
@@ -143,22 +144,21 @@ func revoke(ctx context.Context, s *session.Session, c *common, args []string) e
 			errs = append(errs, token.Delete(ctx, client, client, id))
 		}
 		if errs[len(errs)-1] == nil {
-			changes = append(changes, change{id, plan.Change{Verb: plan.Delete, Summary: "bootstrap token " + id}})
+			gone = append(gone, id)
+			changes = append(changes, change{"token-" + id, plan.Change{Verb: plan.Delete, Summary: "bootstrap token " + id}})
 		}
 	}
 	failed := errors.Join(errs...)
 	if c.dryRun {
 		return errors.Join(failed, show(s, "token delete", changes))
 	}
-	return errors.Join(failed, deleted(s, changes))
+	return errors.Join(failed, deleted(s, gone))
 }
 
-func deleted(s *session.Session, changes []change) error {
-	ids := []string{}
-	for _, c := range changes {
-		ids = append(ids, c.id)
+func deleted(s *session.Session, ids []string) error {
+	for _, id := range ids {
 		if s.Format == "text" {
-			fmt.Fprintf(s.Streams.Out, "bootstrap token %q deleted\n", c.id)
+			fmt.Fprintf(s.Streams.Out, "bootstrap token %q deleted\n", id)
 		}
 	}
 	if s.Format == "json" && len(ids) > 0 {

@@ -44,6 +44,7 @@ func builtIns() []kind {
 	add(false, "", "Node Namespace PersistentVolume")
 	add(false, "rbac.authorization.k8s.io", "ClusterRole ClusterRoleBinding")
 	add(false, "certificates.k8s.io", "CertificateSigningRequest ClusterTrustBundle")
+	add(false, "authorization.k8s.io", "SelfSubjectAccessReview")
 	add(false, "apiextensions.k8s.io", "CustomResourceDefinition")
 	add(false, "apiregistration.k8s.io", "APIService")
 	add(false, "admissionregistration.k8s.io", "ValidatingWebhookConfiguration MutatingWebhookConfiguration ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding")

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 
 	"github.com/clusteradm/clusteradm/internal/kube"
@@ -35,6 +36,9 @@ type Store struct {
 	// Before may fail a call, before it has any effect. The verbs are get,
 	// list, dry-run, apply, create, patch and delete. It may call the store.
 	Before func(verb string, ref kube.Ref) error
+	// Allow answers a SelfSubjectAccessReview, which is stored nowhere; nil
+	// allows everything. The verb of Before is review.
+	Allow func(verb, resource, subresource string) bool
 	// Now is the clock for creation times; nil: the system's.
 	Now func() time.Time
 
@@ -119,13 +123,27 @@ func (s *Store) Put(obj *unstructured.Unstructured) {
 }
 
 // Snapshot is a dump of all objects as YAML, in order and without what differs
-// between two runs: resource version, uid, creation time, generation.
+// between two runs: resource version, uid, creation time, generation. The uid of
+// an owner is in it only if no object has it.
 func (s *Store) Snapshot() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	uids := map[types.UID]bool{}
+	for _, e := range s.objects {
+		uids[(&unstructured.Unstructured{Object: e.object}).GetUID()] = true
+	}
 	var documents []string
 	for _, k := range s.sortedKeys() {
 		object := deepCopy(s.objects[k].object)
+		owners, _, _ := unstructured.NestedSlice(object, "metadata", "ownerReferences")
+		for _, owner := range owners {
+			if ref, ok := owner.(map[string]any); ok && uids[types.UID(fmt.Sprint(ref["uid"]))] {
+				delete(ref, "uid")
+			}
+		}
+		if len(owners) > 0 {
+			_ = unstructured.SetNestedSlice(object, owners, "metadata", "ownerReferences") // it was one
+		}
 		for _, field := range []string{"resourceVersion", "uid", "creationTimestamp", "generation", "managedFields"} {
 			unstructured.RemoveNestedField(object, "metadata", field)
 		}

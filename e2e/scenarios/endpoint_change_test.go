@@ -1,0 +1,181 @@
+//go:build e2e
+
+package scenarios
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/clusteradm/clusteradm/e2e/clusters"
+	"github.com/clusteradm/clusteradm/e2e/lab/nodes"
+)
+
+// The names by which the API server is reached in these scenarios.
+const (
+	oldName = "old.lab.example"
+	newName = "k8s.lab.example"
+)
+
+// A cluster without an endpoint gets one, while it is asked at its old address,
+// and a machine joins by it; then the same on a cluster that kubeadm made with
+// another endpoint.
+func TestEndpointChange(t *testing.T) {
+	budget(t, 8*time.Minute)
+	p := newProof(t, "endpoint-change")
+	if p == nil {
+		return
+	}
+	ctx, c := t.Context(), up(t, "endpointc", "cp1", "w1", "w2")
+	named(t, c)
+	do(t)(c.Init(ctx))
+	do(t)(c.Join(ctx, c.Lab.Node("w1")))
+	must(t, c.WaitReady(ctx, 2*time.Minute, "cp1", "w1"))
+	m := &moving{t: t, c: c, p: p}
+	m.shows("cp1", "none: each node has the address of an API server", 0)
+
+	before := m.started()
+	m.refused("w1", "the API servers do not have the name yet")
+	m.moves(newName, "cp1", "w1")
+	if after := m.started(); after == before {
+		t.Error("kube-proxy and flannel were not started again")
+	}
+	m.joins("w2")
+	must(t, c.WaitReady(ctx, 2*time.Minute, "cp1", "w1", "w2"))
+	must(t, c.ReachService(ctx, 2*time.Minute, "w1", "w2"))
+	p.add("w2 joined by the new endpoint; nodes Ready, a pod on w2 reached a Service on w1 by its DNS name")
+}
+
+func TestEndpointChangeOfKubeadm(t *testing.T) {
+	budget(t, 6*time.Minute)
+	p := newProof(t, "endpoint-change-kubeadm")
+	if p == nil {
+		return
+	}
+	ctx, c := t.Context(), up(t, "endpointk", "cp1", "w1", "w2")
+	named(t, c)
+	must(t, c.WriteInitConfig(ctx, c.ControlPlane(), "/root/init.yaml", false, "controlPlaneEndpoint: "+oldName+":6443\n"))
+	do(t)(clusters.Must(ctx, c.ControlPlane(), "kubeadm", "init", "--config", "/root/init.yaml"))
+	m := &moving{t: t, c: c, p: p}
+	m.join("w1", oldName, "kubeadm")
+	m.shows("w1", oldName, 0)
+	m.moves(newName, "cp1", "w1")
+	do(t)(clusters.Must(ctx, c.ControlPlane(), "kubeadm", "certs", "check-expiration"))
+	m.join("w2", newName, "kubeadm")
+	p.add("kubeadm joined w2 by the new endpoint")
+	m.moves(oldName, "cp1", "w1", "w2")
+	p.add("and the way back is the same command")
+}
+
+// named has all nodes know both names.
+func named(t *testing.T, c *clusters.Cluster) {
+	t.Helper()
+	for _, n := range c.Lab.Nodes() {
+		do(t)(clusters.Must(t.Context(), n, "sh", "-c", "echo "+c.ControlPlane().Address()+" "+oldName+" "+newName+" >>/etc/hosts"))
+	}
+}
+
+// moving is a cluster whose endpoint changes.
+type moving struct {
+	t *testing.T
+	c *clusters.Cluster
+	p *proof
+}
+
+func (m *moving) kubectl(args ...string) string {
+	m.t.Helper()
+	return do(m.t)(m.c.Kubectl(m.t.Context(), args...))
+}
+
+// started is which pods of kube-proxy and flannel there are.
+func (m *moving) started() string {
+	m.t.Helper()
+	return m.kubectl("get", "pods", "-A", "-l", "k8s-app in (kube-proxy, flannel)", "-o", "jsonpath={.items[*].metadata.uid}")
+}
+
+func (m *moving) shows(node, want string, code int) {
+	m.t.Helper()
+	r, err := m.c.Lab.Node(node).Run(m.t.Context(), nil, clusters.Binary, "endpoint", "show")
+	must(m.t, err)
+	if r.Exit != code || !strings.Contains(r.Stdout, want) {
+		m.t.Errorf("endpoint show on %s: exit %d\n%s%s", node, r.Exit, r.Stdout, r.Stderr)
+	}
+}
+
+func (m *moving) refused(node, why string) {
+	m.t.Helper()
+	r, err := m.c.Lab.Node(node).Run(m.t.Context(), nil, clusters.Binary, "endpoint", "set", newName)
+	must(m.t, err)
+	if r.Exit != 3 || !strings.Contains(r.Stderr, why) {
+		m.t.Errorf("endpoint set on %s: exit %d\n%s%s", node, r.Exit, r.Stdout, r.Stderr)
+	}
+}
+
+// moves runs the change on the machines in turn, while the old address is
+// asked, and once more; then looks from outside at all that has moved.
+func (m *moving) moves(to string, machines ...string) {
+	t, ctx := m.t, m.t.Context()
+	t.Helper()
+	asking := ask(t, m.c.ControlPlane())
+	for _, name := range machines {
+		began := time.Now()
+		do(t)(clusters.Must(ctx, m.c.Lab.Node(name), clusters.Binary, "endpoint", "set", to))
+		m.p.add("clusteradm endpoint set %s on %s: %s", to, name, time.Since(began).Round(10*time.Millisecond))
+	}
+	asked, retried := asking.stop(t)
+	m.p.add("%d requests to the old address meanwhile, %d answered at the second try, none failed", asked, retried)
+	url := "https://" + to + ":6443"
+	for what, got := range map[string]string{
+		"kubeadm-config": m.kubectl("-n", "kube-system", "get", "cm", "kubeadm-config", "-o", "jsonpath={.data.ClusterConfiguration}"),
+		"cluster-info":   m.kubectl("-n", "kube-public", "get", "cm", "cluster-info", "-o", "jsonpath={.data.kubeconfig}"),
+		"kube-proxy":     m.kubectl("-n", "kube-system", "get", "cm", "kube-proxy", `-o`, `jsonpath={.data.kubeconfig\.conf}`),
+	} {
+		if !strings.Contains(got, to+":6443") {
+			t.Errorf("%s does not have %s:\n%s", what, to, got)
+		}
+	}
+	for _, name := range machines {
+		path := "/etc/kubernetes/kubelet.conf"
+		if name == "cp1" {
+			path = clusters.Kubeconfig
+		}
+		if conf := do(t)(clusters.Must(ctx, m.c.Lab.Node(name), "cat", path)); !strings.Contains(conf, "server: "+url+"\n") {
+			t.Errorf("%s on %s does not have %s", path, name, url)
+		}
+		m.shows(name, to, 0)
+		out := do(t)(clusters.Must(ctx, m.c.Lab.Node(name), "sh", "-c", clusters.Binary+" endpoint set "+to+" 2>&1"))
+		if !strings.Contains(out, "nothing to change") {
+			t.Errorf("a second time on %s:\n%s", name, out)
+		}
+	}
+	must(t, clusters.Eventually(ctx, time.Minute, "a kube-proxy that is in step", func() error {
+		_, err := m.c.Kubectl(ctx, "-n", "kube-system", "rollout", "status", "daemonset", "kube-proxy", "--timeout=5s")
+		return err
+	}))
+	m.p.add("kubeadm-config, cluster-info, kube-proxy and the kubeconfigs have moved; a second run changed nothing")
+}
+
+// joins has the printed command name the endpoint, and runs it.
+func (m *moving) joins(node string) {
+	m.t.Helper()
+	command := do(m.t)(clusters.Must(m.t.Context(), m.c.ControlPlane(), clusters.Binary, "token", "create", "--print-join-command"))
+	if want := fmt.Sprintf("clusteradm join %s:6443 ", newName); !strings.HasPrefix(command, want) {
+		m.t.Errorf("the join command is %s", command)
+	}
+	m.join(node, newName, clusters.Binary)
+}
+
+func (m *moving) join(node, endpoint, program string) {
+	t, ctx, n := m.t, m.t.Context(), m.c.Lab.Node(node)
+	t.Helper()
+	pin := do(t)(m.c.Pin(ctx))
+	text, err := nodes.Kubeadm{Versions: m.c.Versions, Node: node, Address: n.Address(), Endpoint: endpoint + ":6443", CACertHashes: []string{pin}}.JoinConfig()
+	must(t, err)
+	must(t, n.WriteFile(ctx, "/root/join.yaml", []byte(text), 0o600))
+	if program == "kubeadm" {
+		do(t)(clusters.Must(ctx, n, "kubeadm", "join", "--config", "/root/join.yaml"))
+		return
+	}
+	do(t)(clusters.Must(ctx, n, program, "join", "--config", "/root/join.yaml"))
+}

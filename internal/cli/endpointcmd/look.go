@@ -1,0 +1,162 @@
+package endpointcmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/clusteradm/clusteradm/addons"
+	"github.com/clusteradm/clusteradm/internal/kube"
+	"github.com/clusteradm/clusteradm/internal/plan"
+	"github.com/clusteradm/clusteradm/pki"
+)
+
+// serverAnnotation is where an API server announces itself, on its pod; kubeadm
+// reads it back, too.
+const serverAnnotation = "kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint"
+
+func ref(group, kind, namespace, name string) kube.Ref {
+	return kube.Ref{GroupVersionKind: schema.GroupVersionKind{Group: group, Version: "v1", Kind: kind}, Namespace: namespace, Name: name}
+}
+
+// objects reads what of a cluster says where it is.
+func objects(ctx context.Context, r kube.Reader) (plan.Endpoint, error) {
+	var e plan.Endpoint
+	g, ctx := errgroup.WithContext(ctx)
+	for into, of := range map[**unstructured.Unstructured]kube.Ref{
+		&e.Configuration: ref("", "ConfigMap", "kube-system", "kubeadm-config"),
+		&e.ClusterInfo:   ref("", "ConfigMap", "kube-public", "cluster-info"),
+		&e.Proxy:         ref("", "ConfigMap", "kube-system", "kube-proxy"),
+		&e.ProxyDaemon:   ref("apps", "DaemonSet", "kube-system", "kube-proxy"),
+		&e.Flannel:       ref("apps", "DaemonSet", addons.FlannelNamespace, "kube-flannel-ds"),
+	} {
+		g.Go(func() error {
+			found, err := r.Get(ctx, of)
+			if err != nil && !apierrors.IsNotFound(err) {
+				return fmt.Errorf("read %s: %w", of, err)
+			}
+			if err == nil {
+				*into = found
+			}
+			return nil
+		})
+	}
+	g.Go(func() (err error) { e.APIServers, err = servers(ctx, r); return err })
+	return e, g.Wait()
+}
+
+// servers are all API servers of a cluster: those that it has among its
+// endpoints, and those whose pod is there although they do not answer now.
+func servers(ctx context.Context, r kube.Reader) ([]plan.APIServer, error) {
+	found := map[string]string{} // node by address
+	endpoints, err := r.Get(ctx, ref("", "Endpoints", "default", "kubernetes"))
+	if err != nil {
+		return nil, fmt.Errorf("find the API servers: %w", err)
+	}
+	for _, addr := range addresses(endpoints) {
+		found[addr] = ""
+	}
+	pods, err := r.List(ctx, ref("", "Pod", "kube-system", ""), "component=kube-apiserver")
+	if err != nil {
+		return nil, fmt.Errorf("find the API servers: %w", err)
+	}
+	for _, p := range pods {
+		if addr := p.GetAnnotations()[serverAnnotation]; addr != "" {
+			node, _, _ := unstructured.NestedString(p.Object, "spec", "nodeName")
+			found[addr] = node
+		}
+	}
+	var list []plan.APIServer
+	for addr, node := range found {
+		list = append(list, plan.APIServer{Node: node, Address: addr})
+	}
+	slices.SortFunc(list, func(a, b plan.APIServer) int { return strings.Compare(a.Node+" "+a.Address, b.Node+" "+b.Address) })
+	return list, nil
+}
+
+// addresses are those of an Endpoints, "host:port".
+func addresses(endpoints *unstructured.Unstructured) []string {
+	var list []string
+	subsets, _, _ := unstructured.NestedSlice(endpoints.Object, "subsets")
+	for _, s := range subsets {
+		subset, _ := s.(map[string]any)
+		ips, _ := subset["addresses"].([]any)
+		ports, _ := subset["ports"].([]any)
+		for _, i := range ips {
+			for _, p := range ports {
+				ip, _ := i.(map[string]any)
+				port, _ := p.(map[string]any)
+				text, _ := ip["ip"].(string)
+				number, _ := port["port"].(int64)
+				list = append(list, net.JoinHostPort(text, strconv.FormatInt(number, 10)))
+			}
+		}
+	}
+	return list
+}
+
+// foreignError reports an endpoint at which something else answers.
+type foreignError struct {
+	address string
+	err     error
+}
+
+func (e *foreignError) Error() string {
+	return "use " + e.address + ": what answers there is no API server of this cluster: " + e.err.Error()
+}
+
+// Hint shows what answers.
+func (e *foreignError) Hint() string {
+	return "openssl s_client -connect " + e.address + " </dev/null | openssl x509 -noout -subject -issuer -ext subjectAltName"
+}
+
+// onTheWire asks all API servers, and the endpoint itself, for the certificate
+// that they serve. That they do not answer, or lack the name, is no error; what
+// belongs to another cluster at the endpoint is.
+func onTheWire(ctx context.Context, v plan.View, e *plan.Endpoint, now time.Time) error {
+	host, _, err := net.SplitHostPort(e.Address)
+	if err != nil {
+		return fmt.Errorf("use %s: %w", e.Address, err)
+	}
+	var g errgroup.Group
+	for i := range e.APIServers {
+		s := &e.APIServers[i]
+		g.Go(func() error {
+			if err := serves(ctx, v, s.Address, host, e.CA, now); err != nil {
+				s.Problem = err.Error()
+			}
+			return nil
+		})
+	}
+	g.Go(func() error {
+		err := serves(ctx, v, e.Address, host, e.CA, now)
+		var check *pki.CheckError
+		switch {
+		case err == nil:
+		case !errors.As(err, &check):
+			e.Silent = err.Error()
+		case check.Problem != pki.SANs:
+			return &foreignError{e.Address, err}
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+func serves(ctx context.Context, v plan.View, addr, host string, ca []byte, now time.Time) error {
+	der, err := v.Served(ctx, "", addr)
+	if err != nil {
+		return err
+	}
+	return pki.CheckServer(addr, der, ca, host, now)
+}

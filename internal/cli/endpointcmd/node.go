@@ -1,0 +1,105 @@
+package endpointcmd
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/clusteradm/clusteradm/internal/cli/controlplane"
+	"github.com/clusteradm/clusteradm/internal/cli/session"
+	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/facts"
+	"github.com/clusteradm/clusteradm/internal/kube/client"
+	"github.com/clusteradm/clusteradm/internal/secret"
+	"github.com/clusteradm/clusteradm/internal/world"
+	"github.com/clusteradm/clusteradm/manifests"
+	"github.com/clusteradm/clusteradm/pki"
+)
+
+// node is this machine and what it knows of its cluster.
+type node struct {
+	cluster *cluster.Cluster
+	cluster.Node
+	facts cluster.HostFacts
+	ca    []byte
+	api   *world.Lazy // as whom it may ask
+}
+
+// notANodeError is of a machine that is in no cluster.
+type notANodeError struct{}
+
+func (notANodeError) Error() string {
+	return "look at this machine: it is no node of a cluster, there is no " + cluster.KubeletConf
+}
+
+// Hint is where to run it.
+func (notANodeError) Hint() string { return "run it on a node of the cluster" }
+
+// thisNode finds out. A control plane asks its own API server as the
+// administrator, so that a change of the endpoint does not depend on either; a
+// worker asks as its kubelet: at the address that is given, or where its
+// kubelet asks.
+func thisNode(ctx context.Context, s *session.Session, at string) (*node, error) {
+	k, err := controlplane.Load(ctx, s, controlplane.Flags{})
+	if err != nil {
+		return nil, err
+	}
+	n := &node{cluster: k.Cluster, Node: k.Node}
+	_, n.ControlPlane = k.Flags[manifests.KubeAPIServer]
+	paths := append(pki.InspectedFiles(k.Cluster), k.Cluster.PKI("ca.crt"))
+	if n.facts, err = facts.Gather(ctx, s.Machine, k.Cluster, paths, false); err == nil {
+		err = facts.Attributes(ctx, s.Machine, &n.facts, append(paths, cluster.AdminConf, cluster.SuperAdminConf, cluster.KubeletConf))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if n.ControlPlane {
+		n.ca = n.facts.PKI[k.Cluster.PKI("ca.crt")].Reveal()
+		n.api = controlplane.Administrator(s, n.Node, k.Cluster.Timeouts.APICall)
+		return n, nil
+	}
+	return n, n.worker(ctx, s, at)
+}
+
+// uploaded takes the cluster's configuration as it is there.
+func (n *node) uploaded(ctx context.Context) (err error) {
+	n.cluster, err = controlplane.Uploaded(ctx, n.api)
+	return err
+}
+
+// worker reads what its kubelet has.
+func (n *node) worker(ctx context.Context, s *session.Session, at string) error {
+	data, ok := n.facts.PKI[cluster.KubeletConf]
+	if !ok {
+		return notANodeError{}
+	}
+	conf, err := client.FromKubeconfig(data.Reveal())
+	if err != nil {
+		return fmt.Errorf("use %s: %w", cluster.KubeletConf, err)
+	}
+	read := func(path string) []byte {
+		if err == nil && path != "" {
+			var content []byte
+			if content, err = s.Machine.ReadFile(ctx, path); err == nil {
+				return content
+			}
+		}
+		return nil
+	}
+	if conf.Files.CA != "" {
+		conf.CA = read(conf.Files.CA)
+	}
+	if conf.Files.Cert != "" {
+		conf.Cert, conf.Key = read(conf.Files.Cert), secret.NewBytes(read(conf.Files.Key))
+	}
+	if err != nil {
+		return fmt.Errorf("use %s: %w", cluster.KubeletConf, err)
+	}
+	conf.Files = client.Files{}
+	conf.Dial, conf.Timeout = s.Machine.DialHost, n.cluster.Timeouts.APICall
+	if at != "" {
+		conf.Server, conf.ServerName = "https://"+at, ""
+	}
+	n.ca = conf.CA
+	n.api = &world.Lazy{Connect: func(context.Context) (world.Client, error) { return client.New(conf) }}
+	return nil
+}

@@ -1,0 +1,77 @@
+package joincmd
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/effect"
+	"github.com/clusteradm/clusteradm/internal/etcd"
+	"github.com/clusteradm/clusteradm/internal/plan"
+	"github.com/clusteradm/clusteradm/manifests"
+)
+
+// MembershipError reports that this machine cannot become a member of etcd as
+// things are.
+type MembershipError struct{ Problem, Mend string }
+
+func (e *MembershipError) Error() string { return "join etcd: " + e.Problem }
+
+// Hint is the command that mends it, or shows what is.
+func (e *MembershipError) Hint() string { return e.Mend }
+
+// standing is what is known of etcd and of who is to be in it.
+type standing struct {
+	seen  []etcd.Seen
+	nodes []string // names of the cluster's Nodes
+	turn  string   // whose turn it is to join, who may not have a Node yet
+	data  bool     // etcd has data on this machine
+}
+
+// membership decides what this node's member is to the cluster, and which
+// members stand in the way. Members that are removed are voters or members of
+// this very machine; that the others can do without them is certain.
+func (s standing) membership(n cluster.Node, dataDir string) (plan.JoinEtcd, error) {
+	const show = "clusteradm etcd status   # on a control plane"
+	var j plan.JoinEtcd
+	own, is := effect.MemberAt(members(s.seen), manifests.EtcdPeerURL(n))
+	switch {
+	case s.data && !is:
+		return j, &MembershipError{fmt.Sprintf("stale etcd data: %s is of a member that the cluster does not have", dataDir), "clusteradm reset   # then join again"}
+	case s.data:
+		j.Data, j.Voter = true, !own.Learner
+		return j, nil
+	}
+	rest := slices.Clone(s.seen)
+	for _, m := range s.seen {
+		mine := is && m.ID == own.ID && m.Name != "" // it started once, and its data are gone
+		named := m.Name == n.Name && !(is && m.ID == own.ID)
+		gone := !m.Learner && m.Name != "" && m.Name != s.turn && !slices.Contains(s.nodes, m.Name)
+		switch {
+		case !mine && !named && (m.Healthy() || !gone):
+			continue
+		case m.Healthy():
+			return j, &MembershipError{fmt.Sprintf("etcd has a member %s at %s that answers, and it is not on this machine", m.Name, strings.Join(m.ClientURLs, ",")), show + ", or choose another name: --node-name"}
+		}
+		if v := etcd.Simulate(rest, etcd.Remove, m.ID); !v.Allowed {
+			return j, &MembershipError{fmt.Sprintf("member %s does not answer and cannot be removed: %s", m.Shown(), v.Says), show}
+		}
+		rest = slices.DeleteFunc(rest, func(r etcd.Seen) bool { return r.ID == m.ID })
+		j.Remove = append(j.Remove, m.Member)
+	}
+	// A learner of somebody's is waited for; a voter that is silent is not.
+	voters := slices.DeleteFunc(slices.Clone(rest), func(m etcd.Seen) bool { return m.Learner })
+	if v := etcd.Simulate(voters, etcd.AddLearner, 0); !v.Allowed {
+		return j, &MembershipError{v.Says, show}
+	}
+	return j, nil
+}
+
+func members(seen []etcd.Seen) []etcd.Member {
+	list := make([]etcd.Member, 0, len(seen))
+	for _, m := range seen {
+		list = append(list, m.Member)
+	}
+	return list
+}

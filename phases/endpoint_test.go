@@ -1,0 +1,256 @@
+package phases_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/clusteradm/clusteradm/addons"
+	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/config"
+	"github.com/clusteradm/clusteradm/internal/effect"
+	"github.com/clusteradm/clusteradm/internal/facts"
+	"github.com/clusteradm/clusteradm/internal/host"
+	"github.com/clusteradm/clusteradm/internal/kube"
+	"github.com/clusteradm/clusteradm/internal/kube/kubetest"
+	"github.com/clusteradm/clusteradm/internal/plan"
+	"github.com/clusteradm/clusteradm/internal/secret"
+	"github.com/clusteradm/clusteradm/manifests"
+	"github.com/clusteradm/clusteradm/phases"
+	"github.com/clusteradm/clusteradm/pki"
+)
+
+const newEndpoint = "k8s.example.com:6443"
+
+// theNames is the certificate that every machine of the matrix is given.
+var theNames []pki.NamedFile
+
+// endpointRig is a control plane that runs, of a cluster whose endpoint is its
+// own address, with a kubelet that asks a former one.
+func endpointRig(t *testing.T) *rig {
+	r := renewRig(t)
+	m, store, loaded := r.world.Machine, r.world.Store, r.loaded
+	m.Put(cluster.KubeletConf, string(pki.EncodeKubeletKubeconfig("kubernetes", "https://old.example.com:6443", "cp1", theRenewal.old.Pairs["ca"].Cert).Reveal()), 0o600)
+	r.world.Serves["k8s.example.com:6443"] = "/etc/kubernetes/pki/apiserver.crt"
+	document, err := config.MarshalClusterConfiguration(loaded.Cluster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy, err := addons.KubeProxy(loaded.Cluster, loaded.Node, "kube-proxy:v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	flannel, err := addons.Flannel(loaded.Cluster, loaded.Node, addons.FlannelImages{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	info := pki.EncodeClusterInfo("https://192.0.2.10:6443", theRenewal.old.Pairs["ca"].Cert)
+	for _, o := range slices.Concat(manifests.KubeadmConfig(document), manifests.ClusterInfo(info.Reveal()), proxy, flannel, []*unstructured.Unstructured{
+		kubetest.Object(t, "apiVersion: v1\nkind: Endpoints\nmetadata: {name: kubernetes, namespace: default}\nsubsets: [{addresses: [{ip: 192.0.2.10}], ports: [{port: 6443}]}]\n"),
+		kubetest.Object(t, "apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {name: cp1, namespace: kube-node-lease}\nspec: {renewTime: \"2099-01-01T00:00:00.000000Z\"}\n"),
+	}) {
+		if o.GetKind() == "DaemonSet" {
+			o.Object["status"] = map[string]any{"observedGeneration": int64(1000)}
+		}
+		store.Put(o)
+	}
+	r.input = func(ctx context.Context) (plan.Input, error) { return endpointInput(ctx, t, r) }
+	return r
+}
+
+// endpointInput is what the command makes of what is there.
+func endpointInput(ctx context.Context, t *testing.T, r *rig) (plan.Input, error) {
+	h := host.AsReader(r.world.Machine)
+	paths := pki.InspectedFiles(r.loaded.Cluster)
+	f, err := facts.Gather(ctx, h, r.loaded.Cluster, paths, false)
+	if err == nil {
+		err = facts.Attributes(ctx, h, &f, paths)
+	}
+	if err != nil {
+		return plan.Input{}, err
+	}
+	get := func(group, kind, namespace, name string) *unstructured.Unstructured {
+		o := kubetest.Object(t, "apiVersion: "+strings.TrimPrefix(group+"/v1", "/")+"\nkind: "+kind+"\nmetadata: {name: "+name+", namespace: "+namespace+"}\n")
+		live, err := r.world.Store.Get(ctx, kube.RefOf(o))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return live
+	}
+	in := plan.Input{Cluster: r.loaded.Cluster, Node: r.loaded.Node, Facts: cluster.Facts{Now: now, Hosts: map[string]cluster.HostFacts{"cp1": f}},
+		Certs: plan.Certs{Names: []string{"apiserver"}},
+		Endpoint: plan.Endpoint{Address: newEndpoint, Server: "https://" + newEndpoint, CA: theRenewal.old.Pairs["ca"].Cert,
+			Configuration: get("", "ConfigMap", "kube-system", "kubeadm-config"), ClusterInfo: get("", "ConfigMap", "kube-public", "cluster-info"),
+			Proxy: get("", "ConfigMap", "kube-system", "kube-proxy"), ProxyDaemon: get("apps", "DaemonSet", "kube-system", "kube-proxy"),
+			Flannel:    get("apps", "DaemonSet", "kube-flannel", "kube-flannel-ds"),
+			APIServers: []plan.APIServer{{Node: "cp1", Address: "192.0.2.10:6443", Problem: "not yet"}}}}
+	in.Node.ControlPlane = true
+	after := *in.Cluster
+	after.ControlPlaneEndpoint = newEndpoint
+	if in.Certs.Files, err = pki.AddNames(f.PKI, &after, in.Node, now); err != nil {
+		return in, err
+	}
+	if theNames == nil {
+		theNames = in.Certs.Files
+	}
+	if len(in.Certs.Files) > 0 {
+		in.Certs.Files = theNames
+	}
+	return in, nil
+}
+
+// All who have the address of the cluster have the new one, and what talks to
+// its own machine still does.
+func TestEndpointMovesAll(t *testing.T) {
+	r := endpointRig(t)
+	if _, err := r.apply(t.Context(), "endpoint", phases.Endpoint()); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		cluster.AdminConf: newEndpoint, cluster.SuperAdminConf: newEndpoint, cluster.KubeletConf: newEndpoint,
+		cluster.ControllerConf: "192.0.2.10:6443", cluster.SchedulerConf: "192.0.2.10:6443",
+	} {
+		data, _ := r.world.Machine.Content(path)
+		if got, err := pki.ServerOf(secret.NewBytes([]byte(data))); err != nil || got != "https://"+want {
+			t.Errorf("%s: %s, %v", path, got, err)
+		}
+	}
+	all := r.world.Store.Snapshot()
+	for _, want := range []string{"controlPlaneEndpoint: " + newEndpoint, "server: https://" + newEndpoint + "\n      name: default", "value: k8s.example.com", "clusteradm.io/endpoint: https://" + newEndpoint} {
+		if !strings.Contains(all, want) {
+			t.Errorf("the cluster does not say %q", want)
+		}
+	}
+	in, err := r.input(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, _, _ := unstructured.NestedStringMap(in.Endpoint.Proxy.Object, "data")
+	c := *r.loaded.Cluster
+	c.ControlPlaneEndpoint = newEndpoint
+	again, err := addons.KubeProxy(&c, r.loaded.Node, "kube-proxy:v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range again {
+		if o.GetKind() == "ConfigMap" {
+			want, _, _ := unstructured.NestedStringMap(o.Object, "data")
+			if data["kubeconfig.conf"] != want["kubeconfig.conf"] || in.Endpoint.Proxy.GetAnnotations()[manifests.HashAnnotation] != o.GetAnnotations()[manifests.HashAnnotation] {
+				t.Errorf("kube-proxy's configuration is not what an installation with that endpoint makes:\n%s", data["kubeconfig.conf"])
+			}
+		}
+	}
+	leaf, err := pki.Leaf([]byte(in.HostFacts().PKI["/etc/kubernetes/pki/apiserver.crt"].Reveal()))
+	if err != nil || leaf.VerifyHostname("k8s.example.com") != nil || leaf.VerifyHostname("192.0.2.10") != nil {
+		t.Errorf("the certificate is for %v %v, %v", leaf.DNSNames, leaf.IPAddresses, err)
+	}
+}
+
+func endpointSteps(t *testing.T, change func(*plan.Input)) []string {
+	t.Helper()
+	in, err := endpointRig(t).input(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(&in)
+	p, err := plan.Build("endpoint", phases.Endpoint(), in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for _, g := range p.Groups {
+		for _, s := range g.Steps {
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids
+}
+
+// Until all can be reached by the new name nothing moves to it.
+func TestEndpointWaitsForAll(t *testing.T) {
+	certificate := []string{"certificate/apiserver.crt@cp1", "certificate/reload@cp1", "certificate/pod@cp1"}
+	for name, change := range map[string]func(*plan.Input){
+		"another API server": func(in *plan.Input) {
+			in.Endpoint.APIServers = append(in.Endpoint.APIServers, plan.APIServer{Node: "cp2", Address: "192.0.2.12:6443", Problem: "not valid for k8s.example.com"})
+		},
+		"nothing answers": func(in *plan.Input) { in.Endpoint.Silent = "connection refused" },
+	} {
+		if got := endpointSteps(t, change); !slices.Equal(got, certificate) {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// What has a way of its own to an API server keeps it.
+func TestEndpointLeavesWhatIsLocal(t *testing.T) {
+	conf := func(server string) func(*plan.Input) {
+		return func(in *plan.Input) {
+			in.HostFacts().PKI[cluster.KubeletConf] = pki.EncodeKubeletKubeconfig("kubernetes", server, "cp1", in.Endpoint.CA)
+		}
+	}
+	for server, moves := range map[string]bool{"https://192.0.2.10:6443": false, "https://127.0.0.1:7443": false, "https://localhost:1": false, "https://192.0.2.99:6443": true} {
+		got := endpointSteps(t, conf(server))
+		if slices.Contains(got, "kubelet/kubelet.conf@cp1") != moves || slices.Contains(got, "kubelet/unit@cp1") != moves {
+			t.Errorf("%s: %v", server, got)
+		}
+	}
+	got := endpointSteps(t, func(in *plan.Input) {
+		text, _, _ := unstructured.NestedString(in.Endpoint.Proxy.Object, "data", "kubeconfig.conf")
+		_ = unstructured.SetNestedField(in.Endpoint.Proxy.Object, strings.ReplaceAll(text, "192.0.2.10", "127.0.0.1"), "data", "kubeconfig.conf")
+		in.Endpoint.Flannel.Object["spec"] = map[string]any{}
+	})
+	if slices.ContainsFunc(got, func(id string) bool {
+		return strings.HasPrefix(id, "kube-proxy") || strings.HasPrefix(id, "pod-network")
+	}) {
+		t.Errorf("kube-proxy and upstream's flannel: %v", got)
+	}
+	got = endpointSteps(t, func(in *plan.Input) {
+		in.Node.ControlPlane = false
+		in.Endpoint = plan.Endpoint{Address: newEndpoint, Server: in.Endpoint.Server}
+	})
+	if want := []string{"ready/endpoint@cp1", "kubelet/kubelet.conf@cp1", "kubelet/unit@cp1"}; !slices.Equal(got, want) {
+		t.Errorf("a worker: %v", got)
+	}
+}
+
+// A kube-proxy that was never started with another endpoint is not started
+// again; one whose restart a crash lost is.
+func TestProxyIsRestartedWhenItIsDue(t *testing.T) {
+	moved := func(in *plan.Input) {
+		text, _, _ := unstructured.NestedString(in.Endpoint.Proxy.Object, "data", "kubeconfig.conf")
+		_ = unstructured.SetNestedField(in.Endpoint.Proxy.Object, strings.ReplaceAll(text, "192.0.2.10", "k8s.example.com"), "data", "kubeconfig.conf")
+	}
+	if got := endpointSteps(t, moved); slices.Contains(got, "kube-proxy/rollout") {
+		t.Errorf("it has the endpoint: %v", got)
+	}
+	if got := endpointSteps(t, func(in *plan.Input) {
+		moved(in)
+		in.Endpoint.Proxy.SetAnnotations(map[string]string{"clusteradm.io/endpoint": "https://" + newEndpoint})
+	}); !slices.Contains(got, "kube-proxy/rollout") {
+		t.Errorf("it got the endpoint and was perhaps not started again: %v", got)
+	}
+}
+
+// The former name goes into the certificates of those who join later.
+func TestFormerNameIsKept(t *testing.T) {
+	r := endpointRig(t)
+	in, err := r.input(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := *in.Cluster
+	c.ControlPlaneEndpoint = "old.example.com:6443"
+	in.Cluster = &c
+	p, err := plan.Build("endpoint", phases.Endpoint(), in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	document := steps(p, "cluster")["kubeadm-config"].Effect.(effect.Fields).Values["data"].(map[string]any)["ClusterConfiguration"].(string)
+	read, err := config.UnmarshalClusterConfiguration([]byte(document))
+	if err != nil || !slices.Contains(read.APIServer.CertSANs, "old.example.com") || read.ControlPlaneEndpoint != newEndpoint {
+		t.Errorf("%v\n%s", err, document)
+	}
+}

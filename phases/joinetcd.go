@@ -1,0 +1,326 @@
+package phases
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/effect"
+	etcdapi "github.com/clusteradm/clusteradm/internal/etcd"
+	"github.com/clusteradm/clusteradm/internal/lease"
+	"github.com/clusteradm/clusteradm/internal/plan"
+	"github.com/clusteradm/clusteradm/internal/secret"
+	"github.com/clusteradm/clusteradm/manifests"
+)
+
+const (
+	// turnWithin is how long a node waits for its turn: others may be before it,
+	// each for as long as its etcd takes to start.
+	turnWithin = 10 * time.Minute
+	// orphanWithin is how long a member may take to start that was added by one
+	// who takes no turns: kubeadm writes the manifest right after it.
+	orphanWithin = 20 * time.Second
+)
+
+// joined is why what was done to etcd's membership is not taken back.
+const joined = "this node is joining etcd; leave it with: clusteradm reset"
+
+func stacked(in plan.Input) bool { return in.Node.ControlPlane && in.Cluster.Etcd.External == nil }
+
+func checkEtcd() plan.Phase {
+	return plan.Phase{
+		Name: "check-etcd", Short: "Check that etcd answers", Example: "clusteradm join phase check-etcd --config join.yaml",
+		Plan: func(in plan.Input) ([]plan.Group, error) {
+			if !stacked(in) {
+				return nil, nil
+			}
+			return serial(plan.Step{Name: "etcd", Host: in.Node.Host, Effect: effect.Await{What: "etcd"}, Until: []plan.Condition{{
+				Name: "etcd to answer", Within: in.Cluster.Timeouts.EtcdCall, Hint: "clusteradm etcd status   # on a control plane",
+				Check: func(ctx context.Context, v plan.View) error {
+					_, err := members(ctx, v, in)
+					return err
+				},
+			}}}), nil
+		},
+	}
+}
+
+// etcdMember makes the node a member of etcd that has no vote yet, and writes
+// its manifest, so that it starts with the kubelet. From here to its vote it is
+// this node's turn.
+func etcdMember() plan.Phase {
+	return plan.Phase{
+		Name: "etcd-member", Short: "Add this node to etcd and write its manifest", Example: "clusteradm join phase etcd-member --config join.yaml",
+		Plan: func(in plan.Input) ([]plan.Group, error) {
+			if !stacked(in) {
+				return nil, nil
+			}
+			var steps []plan.Step
+			if !in.Join.Etcd.Voter {
+				steps = memberSteps(in)
+			}
+			pod, err := etcdPod(in)
+			if err != nil {
+				return nil, err
+			}
+			return serial(append(steps, dir(in, "data-dir", in.Cluster.Etcd.DataDir, 0o700), inUse(in), pod)...), nil
+		},
+	}
+}
+
+func memberSteps(in plan.Input) []plan.Step {
+	peer := manifests.EtcdPeerURL(in.Node)
+	step := func(name string, e plan.Effect, needs ...plan.Condition) plan.Step {
+		return plan.Step{Name: name, Host: in.Node.Host, Effect: e, Needs: needs, NoUndo: joined}
+	}
+	orphans := effect.EtcdOrphans{Host: in.Node.Host, Keep: peer}
+	steps := []plan.Step{
+		step("turn", effect.Turn{Holder: in.Node.Name, Now: in.Join.Etcd.Now}, turnComes(in)),
+		step("orphans", orphans, orphansStart(in, orphans)),
+	}
+	for _, m := range in.Join.Etcd.Remove {
+		name := m.Shown()
+		steps = append(steps, step("remove-"+strconv.FormatUint(m.ID, 16), effect.EtcdMember{Host: in.Node.Host, ID: m.ID, Name: name}, silent(in, m)))
+	}
+	return append(steps, step("learner", effect.EtcdLearner{Host: in.Node.Host, PeerURL: peer}, othersVote(in)))
+}
+
+// etcdPod is the member's manifest: one for its first start, or, once it has
+// data, the one that it has, with what is configured now.
+func etcdPod(in plan.Input) (plan.Step, error) {
+	if in.Join.Etcd.Data {
+		rendered, err := manifests.Etcd(in.Cluster, in.Node, startedWith(in))
+		if err != nil {
+			return plan.Step{}, err
+		}
+		return manifest(in, manifests.EtcdName, rendered)
+	}
+	return plan.Step{Name: manifests.EtcdName, Host: in.Node.Host, Effect: effect.EtcdPod{
+		Host: in.Node.Host, Path: etcdManifest, PeerURL: manifests.EtcdPeerURL(in.Node),
+		Render: func(list []etcdapi.Member) (secret.Bytes, error) {
+			rendered, err := manifests.Etcd(in.Cluster, in.Node, initialCluster(list, in.Node))
+			if err != nil {
+				return secret.Bytes{}, err
+			}
+			content, err := patchedPod(in.Node, manifests.EtcdName, rendered)
+			return secret.NewBytes(content), err
+		},
+	}}, nil
+}
+
+const etcdManifest = cluster.ManifestsDir + "/" + manifests.EtcdName + ".yaml"
+
+// initialCluster is a membership as a member that starts is told it. One that
+// has not started has no name yet; etcd compares only the addresses.
+func initialCluster(list []etcdapi.Member, n cluster.Node) []manifests.Member {
+	own := manifests.EtcdPeerURL(n)
+	var all []manifests.Member
+	there := false
+	for _, m := range list {
+		name := m.Name
+		if name == "" {
+			name = strconv.FormatUint(m.ID, 16)
+		}
+		for _, peer := range m.PeerURLs {
+			if peer == own {
+				name, there = n.Name, true
+			}
+		}
+		for _, peer := range m.PeerURLs {
+			all = append(all, manifests.Member{Name: name, PeerURL: peer})
+		}
+	}
+	if !there {
+		all = append(all, manifests.Member{Name: n.Name, PeerURL: own})
+	}
+	return all
+}
+
+// startedWith is the membership that a member was told at its first start. It
+// is kept: to write another one would restart etcd for nothing.
+func startedWith(in plan.Input) []manifests.Member {
+	var all []manifests.Member
+	// A manifest that cannot be read is written anew.
+	flags, _ := manifests.Flags(in.HostFacts().Manifests[etcdManifest])
+	for pair := range strings.SplitSeq(flags["initial-cluster"], ",") {
+		if name, peer, ok := strings.Cut(pair, "="); ok {
+			all = append(all, manifests.Member{Name: name, PeerURL: peer})
+		}
+	}
+	if len(all) == 0 {
+		return initialCluster(nil, in.Node)
+	}
+	return all
+}
+
+// etcdJoin ends the node's turn with its vote.
+func etcdJoin() plan.Phase {
+	return plan.Phase{
+		Name:    "etcd-join",
+		Short:   "Wait for etcd on this node and give it its vote",
+		Long:    "The member itself was added before the kubelet's start, so that it starts with it.",
+		Example: "clusteradm join phase etcd-join --config join.yaml",
+		Plan: func(in plan.Input) ([]plan.Group, error) {
+			if !stacked(in) {
+				return nil, nil
+			}
+			return serial(
+				plan.Step{Name: "vote", Host: in.Node.Host, NoUndo: running, Needs: []plan.Condition{memberStarts(in)},
+					Effect: effect.EtcdVoter{Host: in.Node.Host, PeerURL: manifests.EtcdPeerURL(in.Node)}},
+				plan.Step{Name: "turn-over", Host: in.Node.Host, NoUndo: running, Needs: []plan.Condition{answers(in)},
+					Effect: effect.Turn{Holder: in.Node.Name, Released: true, Now: in.Join.Etcd.Now}},
+			), nil
+		},
+	}
+}
+
+// Withdraw takes a member back that never started, so that it does not keep
+// others from joining, and ends the node's turn.
+func Withdraw(m etcdapi.Member) plan.Phase {
+	return plan.Phase{
+		Name: "withdraw", Short: "Remove a member from etcd that never started",
+		Plan: func(in plan.Input) ([]plan.Group, error) {
+			return serial(
+				plan.Step{Name: "member", Host: in.Node.Host, NoUndo: joined, Effect: effect.EtcdMember{Host: in.Node.Host, ID: m.ID, Name: in.Node.Name}},
+				plan.Step{Name: "turn-over", Host: in.Node.Host, NoUndo: joined, Needs: []plan.Condition{answers(in)},
+					Effect: effect.Turn{Holder: in.Node.Name, Released: true, Now: in.Join.Etcd.Now}},
+			), nil
+		},
+	}
+}
+
+// StartsEtcd reports a step, by its ID, whose failure can be that etcd on the
+// node does not start.
+func StartsEtcd(step string) bool {
+	return strings.HasPrefix(step, "etcd-join/vote") || strings.HasPrefix(step, "kubelet-start/kubelet@")
+}
+
+// Unstarted is this node's member if it was added and never started.
+func Unstarted(list []etcdapi.Member, n cluster.Node) (etcdapi.Member, bool) {
+	m, ok := effect.MemberAt(list, manifests.EtcdPeerURL(n))
+	return m, ok && m.Name == ""
+}
+
+// members are etcd's, waited for while etcd does not answer: it is without a
+// leader for a moment when one is lost.
+func members(ctx context.Context, v plan.View, in plan.Input) ([]etcdapi.Member, error) {
+	list, err := v.Etcd(in.Node.Host).Members(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", plan.ErrNotYet, err)
+	}
+	return list, nil
+}
+
+func turnComes(in plan.Input) plan.Condition {
+	return plan.Condition{
+		Name: "the turn to join etcd", Within: turnWithin, Hint: "kubectl -n kube-system get lease " + lease.EtcdJoin.Name,
+		Check: func(ctx context.Context, v plan.View) error {
+			obj, err := v.Kube().Get(ctx, lease.EtcdJoin)
+			switch {
+			case apierrors.IsNotFound(err):
+				return nil
+			case transient(err):
+				return fmt.Errorf("%w: %w", plan.ErrNotYet, err)
+			case err != nil:
+				return err
+			}
+			if turn := lease.Of(obj); turn.Holder != in.Node.Name && !turn.Free(in.Join.Etcd.Now()) {
+				return fmt.Errorf("%w: it is that of %s", plan.ErrNotYet, turn.Holder)
+			}
+			return nil
+		},
+	}
+}
+
+// answers holds once the API server does: to lose a race for one's own turn is
+// only to look once more.
+func answers(in plan.Input) plan.Condition {
+	return plan.Condition{
+		Name: "the API server to answer", Within: in.Cluster.Timeouts.APICall,
+		Check: func(ctx context.Context, v plan.View) error {
+			_, err := v.Kube().Get(ctx, lease.EtcdJoin)
+			if transient(err) {
+				return fmt.Errorf("%w: %w", plan.ErrNotYet, err)
+			}
+			return nil // whatever else it says, it says to the effect
+		},
+	}
+}
+
+func orphansStart(in plan.Input, orphans effect.EtcdOrphans) plan.Condition {
+	return plan.Condition{
+		Name: "members that were added to etcd to start", Within: orphanWithin, Warn: true,
+		Check: func(ctx context.Context, v plan.View) error {
+			list, err := members(ctx, v, in)
+			if err != nil {
+				return err
+			}
+			if waiting := orphans.Of(list); len(waiting) > 0 {
+				return fmt.Errorf("%w: %v has not, and is removed", plan.ErrNotYet, waiting[0].PeerURLs)
+			}
+			return nil
+		},
+	}
+}
+
+// silent holds for a member that does not answer now either.
+func silent(in plan.Input, m etcdapi.Member) plan.Condition {
+	return plan.Condition{
+		Name: "etcd member " + m.Shown() + " to be given up", Within: in.Cluster.Timeouts.EtcdCall, Hint: "clusteradm etcd status   # on a control plane",
+		Check: func(ctx context.Context, v plan.View) error {
+			if v.Etcd(in.Node.Host).Healthy(ctx, m) == nil {
+				return errors.New("it answers again and is not removed")
+			}
+			return nil
+		},
+	}
+}
+
+// othersVote holds when no other member is joining: etcd takes in one at a time.
+func othersVote(in plan.Input) plan.Condition {
+	own := manifests.EtcdPeerURL(in.Node)
+	return plan.Condition{
+		Name: "other members that join etcd to get their vote", Within: in.Cluster.Timeouts.ControlPlaneHealth, Hint: "clusteradm etcd members   # on a control plane",
+		Check: func(ctx context.Context, v plan.View) error {
+			list, err := members(ctx, v, in)
+			if err != nil {
+				return err
+			}
+			for _, m := range list {
+				if _, us := effect.MemberAt([]etcdapi.Member{m}, own); m.Learner && !us {
+					return fmt.Errorf("%w: %s has none", plan.ErrNotYet, m.Shown())
+				}
+			}
+			return nil
+		},
+	}
+}
+
+// memberStarts waits for the member to make itself known, and, as the need of
+// what gives it its vote, for it to be in sync.
+func memberStarts(in plan.Input) plan.Condition {
+	own := manifests.EtcdPeerURL(in.Node)
+	return needsKubelet(in, plan.Condition{
+		Name: "etcd on this node to start and to be in sync", Within: in.Cluster.Timeouts.ControlPlaneHealth,
+		Hint: "crictl ps -a --name etcd; journalctl -u kubelet.service -n 50",
+		Check: func(ctx context.Context, v plan.View) error {
+			list, err := members(ctx, v, in)
+			if err != nil {
+				return err
+			}
+			switch m, ok := effect.MemberAt(list, own); {
+			case !ok:
+				return fmt.Errorf("etcd has no member at %s any more: somebody removed it", own)
+			case m.Name == "":
+				return fmt.Errorf("%w: it has not started", plan.ErrNotYet)
+			}
+			return nil
+		},
+	})
+}

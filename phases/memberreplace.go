@@ -1,0 +1,176 @@
+package phases
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path"
+	"time"
+
+	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/effect"
+	quorum "github.com/clusteradm/clusteradm/internal/etcd"
+	"github.com/clusteradm/clusteradm/internal/plan"
+	"github.com/clusteradm/clusteradm/internal/secret"
+	"github.com/clusteradm/clusteradm/manifests"
+)
+
+// rebuilt is why a replacement is not taken back: the way on is to run it again.
+const rebuilt = "the old member is gone from its cluster; go on with: clusteradm etcd member replace NAME"
+
+// syncWithin is how long a new member has to start and to take in the data of
+// the cluster, which can be gigabytes.
+const syncWithin = 10 * time.Minute
+
+// MemberReplace rebuilds the member of this machine: it leaves its cluster, its
+// data are set aside, and an empty one takes its place and its data from the
+// others. What cannot be told any more once the member is gone is recorded
+// first, so that an interrupted run goes on.
+func MemberReplace() []plan.Phase {
+	phase := func(name, short string, steps func(plan.Input) []plan.Step) plan.Phase {
+		return plan.Phase{Name: name, Short: short, Example: "clusteradm etcd member replace cp1",
+			Plan: func(in plan.Input) ([]plan.Group, error) {
+				if in.Etcd.Replace == nil {
+					return nil, nil
+				}
+				return serial(steps(in)...), nil
+			}}
+	}
+	return []plan.Phase{
+		phase("record", "Record which member is replaced", recordReplacement),
+		phase("leave", "Remove the member from its cluster, after another leads", leaveEtcd),
+		phase("stop", "Stop etcd and set its data aside", stopEtcd),
+		phase("rejoin", "Start an empty member and have it take in the data", rejoinEtcd),
+		phase("done", "Forget the record once the member serves", replacementDone),
+	}
+}
+
+func recordReplacement(in plan.Input) []plan.Step {
+	content, err := in.Etcd.Replace.Encode()
+	if err != nil {
+		panic("phases: " + err.Error()) // numbers and text
+	}
+	return []plan.Step{
+		dir(in, "dir", path.Dir(cluster.ReplacementFile), 0o700),
+		secretFile(in, "record", cluster.ReplacementFile, secret.NewBytes(content), 0o600),
+	}
+}
+
+// leaveEtcd takes the turn first: a member that was added and has not started
+// yet would be taken for an orphan by whoever joins meanwhile.
+func leaveEtcd(in plan.Input) []plan.Step {
+	r := in.Etcd.Replace
+	var steps []plan.Step
+	if r.Turn {
+		steps = append(steps, plan.Step{Name: "turn", Host: in.Node.Host, NoUndo: rebuilt, Needs: []plan.Condition{turnsPass(in)},
+			Effect: effect.Turn{Holder: r.Name, Now: r.Now}})
+	}
+	if r.ID == 0 {
+		return steps
+	}
+	for _, s := range leaves(in, quorum.Replace) {
+		s.NoUndo = rebuilt
+		steps = append(steps, s)
+	}
+	return steps
+}
+
+// turnsPass lets others come to the end of their turn.
+func turnsPass(in plan.Input) plan.Condition {
+	return plan.Condition{Name: "its turn to join etcd", Within: syncWithin, Hint: "clusteradm etcd status",
+		Check: func(context.Context, plan.View) error { return nil }}
+}
+
+// stopEtcd stops the kubelet, too: one that has not seen yet that the manifest
+// is gone would start etcd again, on a directory without data. And an etcd that
+// founded its cluster would found another.
+func stopEtcd(in plan.Input) []plan.Step {
+	h, r := in.Node.Host, in.Etcd.Replace
+	if !r.Old {
+		return nil
+	}
+	steps := []plan.Step{
+		{Name: "kubelet", Host: h, NoUndo: rebuilt, Effect: effect.Stopped{Host: h, Name: "kubelet.service"}},
+		{Name: "manifest", Host: h, NoUndo: rebuilt, Effect: effect.Tree{Host: h, Path: cluster.ManifestsDir + "/etcd.yaml"}},
+		{Name: "pod", Host: h, NoUndo: rebuilt, Effect: effect.PodGone{Host: h, Name: manifests.EtcdName, Grace: 10 * time.Second}},
+	}
+	if r.Aside != "" {
+		steps = append(steps, plan.Step{Name: "data", Host: h, NoUndo: rebuilt, Effect: effect.Aside{Host: h, Path: r.DataDir + "/member", To: r.Aside}})
+	}
+	return steps
+}
+
+func rejoinEtcd(in plan.Input) []plan.Step {
+	h, r := in.Node.Host, in.Etcd.Replace
+	return []plan.Step{
+		{Name: "learner", Host: h, NoUndo: rebuilt, Needs: []plan.Condition{held(in)}, Effect: effect.EtcdLearner{Host: h, PeerURL: r.PeerURL}},
+		{Name: "manifest", Host: h, NoUndo: rebuilt, Effect: effect.EtcdPod{Host: h, Path: cluster.ManifestsDir + "/etcd.yaml", PeerURL: r.PeerURL, Render: render(r)}},
+		{Name: "kubelet", Host: h, NoUndo: rebuilt, Effect: effect.Unit{Host: h, Name: "kubelet.service"}},
+		{Name: "voter", Host: h, NoUndo: rebuilt, Needs: []plan.Condition{started(in)}, Effect: effect.EtcdVoter{Host: h, PeerURL: r.PeerURL}},
+	}
+}
+
+// render is the manifest of the new member: that of the old one, told of the
+// members that there are. Once it has data, it stays as it is.
+func render(r *plan.Replacing) func([]quorum.Member) (secret.Bytes, error) {
+	return func(members []quorum.Member) (secret.Bytes, error) {
+		if r.Kept != nil {
+			return secret.NewBytes(r.Kept), nil
+		}
+		self := false
+		var initial []manifests.Member
+		for _, m := range members {
+			name := cmp.Or(m.Name, fmt.Sprintf("%x", m.ID))
+			for _, peer := range m.PeerURLs {
+				if peer == r.PeerURL {
+					name, self = r.Name, true
+				}
+			}
+			for _, peer := range m.PeerURLs {
+				initial = append(initial, manifests.Member{Name: name, PeerURL: peer})
+			}
+		}
+		if !self {
+			initial = append(initial, manifests.Member{Name: r.Name, PeerURL: r.PeerURL})
+		}
+		content, err := manifests.Rejoin(r.Manifest, initial)
+		return secret.NewBytes(content), err
+	}
+}
+
+// replacementDone verifies before it forgets.
+func replacementDone(in plan.Input) []plan.Step {
+	h, r := in.Node.Host, in.Etcd.Replace
+	until := []plan.Condition{started(in), held(in)}
+	if r.APIServer != "" {
+		until = append(until, healthy(in, "the API server", plan.Probe{URL: r.APIServer + "/livez"}))
+	}
+	steps := []plan.Step{{Name: "serves", Host: h, Effect: effect.Await{What: "etcd member"}, Until: until}}
+	if r.Turn {
+		steps = append(steps, plan.Step{Name: "turn-over", Host: h, NoUndo: rebuilt, Effect: effect.Turn{Holder: r.Name, Released: true, Now: r.Now}})
+	}
+	return append(steps, plan.Step{Name: "record", Host: h, NoUndo: rebuilt, Effect: effect.Tree{Host: h, Path: cluster.ReplacementFile}})
+}
+
+// started is that the new member runs and answers.
+func started(in plan.Input) plan.Condition {
+	return needsKubelet(in, plan.Condition{Name: "the new member to start", Within: syncWithin, Hint: "tail -n 20 /var/log/pods/kube-system_etcd-*/etcd/*.log",
+		Check: func(ctx context.Context, v plan.View) error {
+			r := v.Etcd(in.Node.Host)
+			members, err := r.Members(ctx)
+			if err != nil {
+				return fmt.Errorf("%w: %w", plan.ErrNotYet, err)
+			}
+			m, ok := effect.MemberAt(members, in.Etcd.Replace.PeerURL)
+			if !ok {
+				return fmt.Errorf("etcd has no member at %s: somebody has removed it", in.Etcd.Replace.PeerURL)
+			}
+			if m.Name == "" {
+				return fmt.Errorf("%w: it has not told its name to the others", plan.ErrNotYet)
+			}
+			if _, err := r.Status(ctx, m); err != nil {
+				return fmt.Errorf("%w: %w", plan.ErrNotYet, err)
+			}
+			return nil
+		}})
+}
