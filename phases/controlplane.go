@@ -32,20 +32,24 @@ func etcd() plan.Phase {
 				if in.Cluster.Etcd.External != nil {
 					return nil, nil
 				}
-				pod, err := manifests.Etcd(in.Cluster, in.Node, nil)
-				if err != nil {
-					return nil, err
-				}
-				step, err := manifest(in, manifests.EtcdName, pod)
-				return serial(
-					dir(in, "data-dir", in.Cluster.Etcd.DataDir, 0o700),
-					inUse(in),
-					dir(in, "manifests-dir", cluster.ManifestsDir, 0o700),
-					step,
-				), err
+				return localEtcd(in, nil)
 			},
 		}},
 	}
+}
+
+func localEtcd(in plan.Input, initial []manifests.Member) ([]plan.Group, error) {
+	pod, err := manifests.Etcd(in.Cluster, in.Node, initial)
+	if err != nil {
+		return nil, err
+	}
+	step, err := manifest(in, manifests.EtcdName, pod)
+	return serial(
+		dir(in, "data-dir", in.Cluster.Etcd.DataDir, 0o700),
+		inUse(in),
+		dir(in, "manifests-dir", cluster.ManifestsDir, 0o700),
+		step,
+	), err
 }
 
 // inUse takes back what an interrupted reset said of etcd's data: somebody

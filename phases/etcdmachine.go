@@ -26,6 +26,20 @@ func EtcdInit() []plan.Phase {
 	}
 }
 
+// EtcdJoin is what makes a machine a further member. It is a learner, without a
+// vote, until it has caught up: so it costs the others no quorum while it starts.
+func EtcdJoin() []plan.Phase {
+	const list = "etcd join"
+	return []plan.Phase{
+		etcdPreflight(list),
+		etcdCerts(list, "etcd-server", "etcd-peer", "etcd-healthcheck-client", "apiserver-etcd-client"),
+		furtherMember(list),
+		kubeletStandalone(list),
+		voter(list),
+		waitEtcd(list),
+	}
+}
+
 // etcdPreflight pulls what an etcd machine runs.
 func etcdPreflight(list string) plan.Phase {
 	return plan.Phase{
@@ -56,10 +70,55 @@ func etcdCerts(list string, names ...string) plan.Phase {
 	return phase
 }
 
+// etcdLocal keeps what a member that joined was told of the others: told that it
+// is alone, it would found a second cluster once its data are lost.
 func etcdLocal(list string) plan.Phase {
 	phase := etcd()
-	phase.Sub[0].Short, phase.Sub[0].Example = "Write the static pod manifest of etcd", "clusteradm "+list+" phase etcd local"
+	local := &phase.Sub[0]
+	local.Short, local.Example = "Write the static pod manifest of etcd", "clusteradm "+list+" phase etcd local"
+	local.Plan = func(in plan.Input) ([]plan.Group, error) {
+		flags, _ := manifests.Flags(in.HostFacts().Manifests[etcdManifest]) // where there is none there are no flags
+		if flags["initial-cluster-state"] == "existing" {
+			return localEtcd(in, startedWith(in))
+		}
+		return localEtcd(in, nil)
+	}
 	return phase
+}
+
+// furtherMember is a control plane's join to etcd without its turn: there is no
+// API server that could keep one. Two machines that join at once wait for each
+// other at etcd itself, which takes in one learner at a time.
+func furtherMember(list string) plan.Phase {
+	return plan.Phase{
+		Name:    "etcd-member",
+		Short:   "Add this machine to etcd and write its manifest",
+		Example: "clusteradm " + list + " phase etcd-member https://10.0.0.1:2379",
+		Plan: func(in plan.Input) ([]plan.Group, error) {
+			pod, err := etcdPod(in)
+			if err != nil {
+				return nil, err
+			}
+			steps := []plan.Step{dir(in, "data-dir", in.Cluster.Etcd.DataDir, 0o700), inUse(in), dir(in, "manifests-dir", cluster.ManifestsDir, 0o700)}
+			if !in.Join.Etcd.Data {
+				steps = append(steps, plan.Step{Name: "learner", Host: in.Node.Host, NoUndo: joined, Needs: []plan.Condition{othersVote(in)},
+					Effect: effect.EtcdLearner{Host: in.Node.Host, PeerURL: manifests.EtcdPeerURL(in.Node)}})
+			}
+			return serial(append(steps, pod)...), nil
+		},
+	}
+}
+
+func voter(list string) plan.Phase {
+	return plan.Phase{
+		Name:    "etcd-join",
+		Short:   "Wait for etcd on this machine and give it its vote",
+		Example: "clusteradm " + list + " phase etcd-join https://10.0.0.1:2379",
+		Plan: func(in plan.Input) ([]plan.Group, error) {
+			return serial(plan.Step{Name: "vote", Host: in.Node.Host, NoUndo: running, Needs: []plan.Condition{memberStarts(in)},
+				Effect: effect.EtcdVoter{Host: in.Node.Host, PeerURL: manifests.EtcdPeerURL(in.Node)}}), nil
+		},
+	}
 }
 
 // kubeletStandalone has the kubelet run static pods and nothing else. As in a

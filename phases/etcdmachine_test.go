@@ -31,14 +31,20 @@ func etcdSpecs(c *cluster.Cluster, n cluster.Node) []pki.Spec {
 	return specs
 }
 
-// etcdInitRig is a machine whose kubelet starts etcd when it is given what it
+const (
+	etcdPeer   = "https://192.0.2.10:2380"
+	etcdClient = "https://192.0.2.10:2379"
+)
+
+// etcdRig is a machine whose kubelet starts etcd when it is given what it
 // takes for that: the manifest, and no kubeconfig to look for.
-func etcdInitRig(t *testing.T) *rig {
+func etcdRig(t *testing.T, starts func(r *rig, manifest string)) *rig {
 	r := newRig(t, "cp1", func(r *rig, m *hosttest.Machine) {
-		_, manifest := m.Content("/etc/kubernetes/manifests/etcd.yaml")
+		manifest, there := m.Content("/etc/kubernetes/manifests/etcd.yaml")
 		dropIn, _ := m.Content(cluster.EtcdKubeletDropIn)
-		if manifest && strings.Contains(dropIn, `"KUBELET_KUBECONFIG_ARGS="`) {
-			r.world.EtcdCluster.Add(etcd.Member{ID: 1, Name: "cp1", PeerURLs: []string{"https://192.0.2.10:2380"}, ClientURLs: []string{"https://192.0.2.10:2379"}})
+		if there && strings.Contains(dropIn, `"KUBELET_KUBECONFIG_ARGS="`) {
+			m.Put("/var/lib/etcd/member/wal/0.wal", "", 0o600)
+			starts(r, manifest)
 		}
 	})
 	loaded := r.loaded
@@ -70,14 +76,59 @@ func etcdInitRig(t *testing.T) *rig {
 		if bundle, err = pki.Ensure(bundle, specs, nil, now); err != nil {
 			return plan.Input{}, err
 		}
-		return plan.Input{Cluster: loaded.Cluster, Node: loaded.Node, PKI: bundle,
+		_, data := r.world.Machine.Content("/var/lib/etcd/member/wal/0.wal")
+		return plan.Input{Cluster: loaded.Cluster, Node: loaded.Node, PKI: bundle, Join: plan.Join{Etcd: plan.JoinEtcd{Data: data}},
 			Facts: cluster.Facts{Now: now, Hosts: map[string]cluster.HostFacts{"cp1": f}}}, nil
 	}
 	return r
 }
 
+func etcdInitRig(t *testing.T) *rig {
+	return etcdRig(t, func(r *rig, _ string) {
+		r.world.EtcdCluster.Add(etcd.Member{ID: 1, Name: "cp1", PeerURLs: []string{etcdPeer}, ClientURLs: []string{etcdClient}})
+	})
+}
+
+// etcdJoinRig is a machine beside an etcd of one, to which etcd only starts
+// when it is told of both.
+func etcdJoinRig(t *testing.T) *rig {
+	const other = "https://192.0.2.9:2380"
+	r := etcdRig(t, func(r *rig, manifest string) {
+		if strings.Contains(manifest, "e0="+other) && strings.Contains(manifest, "cp1="+etcdPeer) && strings.Contains(manifest, "initial-cluster-state=existing") {
+			r.world.EtcdCluster.Start("cp1", etcdPeer, etcdClient)
+		}
+	})
+	r.world.EtcdCluster.Add(etcd.Member{ID: 1, Name: "e0", PeerURLs: []string{other}, ClientURLs: []string{"https://192.0.2.9:2379"}})
+	return r
+}
+
+func TestAnEtcdMachineJoinsWithAVote(t *testing.T) {
+	r := etcdJoinRig(t)
+	if _, err := r.apply(t.Context(), "etcdjoin", phases.EtcdJoin()); err != nil {
+		t.Fatal(err)
+	}
+	members, err := r.world.EtcdCluster.Members(t.Context())
+	if err != nil || len(members) != 2 || members[1].Name != "cp1" || members[1].Learner {
+		t.Errorf("etcd has %+v: %v", members, err)
+	}
+	// A third machine joins, and this one's manifest stays: it would restart.
+	r.world.EtcdCluster.Add(etcd.Member{ID: 7, Name: "e7", PeerURLs: []string{"https://192.0.2.7:2380"}})
+	if result, err := r.apply(t.Context(), "etcdjoin", phases.EtcdJoin()); err != nil || result.Changed > 0 {
+		t.Errorf("a second join changed %d: %v", result.Changed, err)
+	}
+	// Its manifest written by itself is the same: it does not forget the others.
+	for _, phase := range phases.EtcdInit() {
+		if phase.Name != "etcd" {
+			continue
+		}
+		if result, err := r.apply(t.Context(), "etcdinit", []plan.Phase{phase}); err != nil || result.Changed > 0 {
+			t.Errorf("etcd/local changed %d: %v", result.Changed, err)
+		}
+	}
+}
+
 func TestEtcdMachinePullsEtcdAlone(t *testing.T) {
-	loaded := load(t, initDocs)
+	loaded := load(t)
 	facts := cluster.HostFacts{Runtime: cluster.RuntimeFacts{Answers: true}}
 	in := plan.Input{Cluster: loaded.Cluster, Node: loaded.Node, Facts: cluster.Facts{Hosts: map[string]cluster.HostFacts{"cp1": facts}}}
 	p, err := plan.Build("preflight", phases.EtcdInit()[:1], in, nil)
@@ -119,7 +170,6 @@ func TestResetOfAnEtcdMachine(t *testing.T) {
 	if _, err := r.apply(t.Context(), "etcdinit", phases.EtcdInit()); err != nil {
 		t.Fatal(err)
 	}
-	r.world.Machine.Put("/var/lib/etcd/member/wal/0.wal", "", 0o600)
 	r.input = func(ctx context.Context) (plan.Input, error) {
 		f, err := facts.Gather(ctx, host.AsReader(r.world.Machine), &cluster.Cluster{}, nil, false)
 		if err != nil {

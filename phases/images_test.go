@@ -33,7 +33,7 @@ func TestPreflightPullsWhatTheNodeNeeds(t *testing.T) {
 			slices.Concat(all[:3], all[5:])},
 	} {
 		t.Run(name, func(t *testing.T) {
-			loaded := load(t, initDocs)
+			loaded := load(t)
 			facts := cluster.HostFacts{Runtime: cluster.RuntimeFacts{Answers: true}}
 			c.change(loaded.Cluster, &loaded.Node, &facts.Runtime)
 			in := plan.Input{Cluster: loaded.Cluster, Node: loaded.Node, Facts: cluster.Facts{Hosts: map[string]cluster.HostFacts{loaded.Node.Host: facts}}}

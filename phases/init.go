@@ -19,7 +19,7 @@ func Init() []plan.Phase {
 		kubeletFinalize(),
 		addon(),
 		controlPlaneReady(),
-		hidden(nodeEndpoint()),
+		hidden(endpoint()),
 		nothing("show-join-command", "Print the command with which further nodes join"),
 	}
 }

@@ -26,7 +26,7 @@ func Join() []plan.Phase {
 		hidden(checkEtcd()),
 		hidden(etcdMember()),
 		kubeletJoin(),
-		hidden(nodeEndpoint()),
+		hidden(endpoint()),
 		etcdJoin(),
 		kubeletWaitBootstrap(),
 		joinControlPlane(),

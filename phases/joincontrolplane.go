@@ -92,13 +92,17 @@ func sharedFiles(in plan.Input) []plan.Step {
 	for _, f := range in.Join.Shared {
 		if d := path.Dir(f.Path); !seen[d] {
 			seen[d] = true
-			steps = append(steps, plan.Step{Name: "dir-" + strings.Trim(strings.ReplaceAll(d, "/", "-"), "-"), Host: in.Node.Host,
+			steps = append(steps, plan.Step{Name: "dir" + dashed(d), Host: in.Node.Host,
 				Effect: effect.Dir{Host: in.Node.Host, Path: d, Attr: host.Attr{Mode: 0o755}, Keep: true}})
 		}
-		steps = append(steps, pkiStep(in, f))
+		step := pkiStep(in, f)
+		step.Name = "file" + dashed(f.Path) // any directory has a ca.crt
+		steps = append(steps, step)
 	}
 	return steps
 }
+
+func dashed(path string) string { return strings.ReplaceAll(path, "/", "-") }
 
 // joinKubeconfigs are those of init without super-admin.conf, which only the
 // first control plane has.

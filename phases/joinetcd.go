@@ -26,6 +26,11 @@ const (
 	// orphanWithin is how long a member may take to start that was added by one
 	// who takes no turns: kubeadm writes the manifest right after it.
 	orphanWithin = 20 * time.Second
+	// servesAfter is how long after it made itself known etcd may take to serve;
+	// it needs milliseconds, or else all of its seven seconds.
+	servesAfter = time.Second
+	// learnerGrace is what a learner has to end: nothing that it holds can be lost.
+	learnerGrace = 2 * time.Second
 )
 
 // joined is why what was done to etcd's membership is not taken back.
@@ -170,12 +175,19 @@ func etcdJoin() plan.Phase {
 			if !stacked(in) {
 				return nil, nil
 			}
-			return serial(
+			var steps []plan.Step
+			if !in.Join.Etcd.Voter {
+				serves := effect.EtcdServes{Host: in.Node.Host, PeerURL: manifests.EtcdPeerURL(in.Node),
+					Addr: strings.TrimPrefix(manifests.EtcdClientURL(in.Node), "https://"), Grace: learnerGrace}
+				steps = append(steps, plan.Step{Name: "serves", Host: in.Node.Host, NoUndo: running, Effect: serves,
+					Needs: []plan.Condition{announced(in, serves)}, Until: []plan.Condition{answering(in, serves)}})
+			}
+			return serial(append(steps,
 				plan.Step{Name: "vote", Host: in.Node.Host, NoUndo: running, Needs: []plan.Condition{memberStarts(in)},
 					Effect: effect.EtcdVoter{Host: in.Node.Host, PeerURL: manifests.EtcdPeerURL(in.Node)}},
 				plan.Step{Name: "turn-over", Host: in.Node.Host, NoUndo: running, Needs: []plan.Condition{answers(in)},
 					Effect: effect.Turn{Holder: in.Node.Name, Released: true, Now: in.Join.Etcd.Now}},
-			), nil
+			)...), nil
 		},
 	}
 }
@@ -198,7 +210,7 @@ func Withdraw(m etcdapi.Member) plan.Phase {
 // StartsEtcd reports a step, by its ID, whose failure can be that etcd on the
 // node does not start.
 func StartsEtcd(step string) bool {
-	return strings.HasPrefix(step, "etcd-join/vote") || strings.HasPrefix(step, "kubelet-start/kubelet@")
+	return strings.HasPrefix(step, "etcd-join/") || strings.HasPrefix(step, "kubelet-start/kubelet@")
 }
 
 // Unstarted is this node's member if it was added and never started.
@@ -300,6 +312,39 @@ func othersVote(in plan.Input) plan.Condition {
 			return nil
 		},
 	}
+}
+
+// announced holds when etcd on this node has made itself known and serves, or
+// had a moment to.
+func announced(in plan.Input, serves effect.EtcdServes) plan.Condition {
+	c := memberStarts(in)
+	starts, since := c.Check, time.Time{}
+	c.Check = func(ctx context.Context, v plan.View) error {
+		if err := starts(ctx, v); err != nil || serves.Serves(ctx, v) {
+			return err
+		}
+		now := in.Join.Etcd.Now()
+		if since.IsZero() {
+			since = now
+		}
+		if now.Sub(since) < servesAfter {
+			return fmt.Errorf("%w: it serves nobody", plan.ErrNotYet)
+		}
+		return nil
+	}
+	return c
+}
+
+func answering(in plan.Input, serves effect.EtcdServes) plan.Condition {
+	return needsKubelet(in, plan.Condition{
+		Name: "etcd on this node to serve", Within: in.Cluster.Timeouts.ControlPlaneHealth, Hint: "crictl ps -a --name etcd",
+		Check: func(ctx context.Context, v plan.View) error {
+			if !serves.Serves(ctx, v) {
+				return fmt.Errorf("%w: nobody answers at %s", plan.ErrNotYet, serves.Addr)
+			}
+			return nil
+		},
+	})
 }
 
 // memberStarts waits for the member to make itself known, and, as the need of

@@ -17,7 +17,7 @@ import (
 // planned is init's plan for facts that change changes.
 func planned(t *testing.T, change func(*plan.Input)) (*plan.Plan, plan.Input) {
 	t.Helper()
-	loaded := load(t, initDocs)
+	loaded := load(t)
 	bundle, err := pki.Ensure(nil, pki.Tree(loaded.Cluster, loaded.Node), pki.KubeconfigSpecs(loaded.Cluster, loaded.Node), now)
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func TestManifestsAreNotShown(t *testing.T) {
 }
 
 func TestClusterInfoIsOfAdminConf(t *testing.T) {
-	loaded := load(t, initDocs)
+	loaded := load(t)
 	bundle := &pki.Bundle{Kubeconfigs: map[string]secret.Bytes{cluster.AdminConf: pki.EncodeTokenKubeconfig("https://lb.example:6443", nil, secret.NewString("x"))}}
 	in := plan.Input{Cluster: loaded.Cluster, Node: loaded.Node, PKI: bundle, Facts: cluster.Facts{Hosts: map[string]cluster.HostFacts{}}}
 	for _, phase := range phases.Init() {

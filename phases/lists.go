@@ -6,6 +6,6 @@ import "github.com/clusteradm/clusteradm/internal/plan"
 // that is not here, or that the matrix has no machine for, fails a test.
 func Lists() map[string]func() []plan.Phase {
 	return map[string]func() []plan.Phase{"init": Init, "join": Join, "renew": Renew, "requests": Requests, "fix": Fix, "reset": Reset,
-		"etcdinit": EtcdInit, "memberreplace": MemberReplace,
+		"etcdinit": EtcdInit, "etcdjoin": EtcdJoin, "member-replace": MemberReplace,
 		"endpoint": Endpoint, "endpoint-follow": EndpointFollow}
 }

@@ -81,17 +81,18 @@ func turnsPass(in plan.Input) plan.Condition {
 		Check: func(context.Context, plan.View) error { return nil }}
 }
 
-// stopEtcd stops the kubelet, too: one that has not seen yet that the manifest
-// is gone would start etcd again, on a directory without data. And an etcd that
-// founded its cluster would found another.
+// stopEtcd has the kubelet end etcd and sees that it has: one that has not seen
+// yet that the manifest is gone would start etcd again, on a directory without
+// data, and an etcd that founded its cluster would found another. A kubelet that
+// is stopped for that loses minutes: started again, without the API server that
+// needs this etcd, it waits before it starts any pod.
 func stopEtcd(in plan.Input) []plan.Step {
 	h, r := in.Node.Host, in.Etcd.Replace
 	if !r.Old {
 		return nil
 	}
 	steps := []plan.Step{
-		{Name: "kubelet", Host: h, NoUndo: rebuilt, Effect: effect.Stopped{Host: h, Name: "kubelet.service"}},
-		{Name: "manifest", Host: h, NoUndo: rebuilt, Effect: effect.Tree{Host: h, Path: cluster.ManifestsDir + "/etcd.yaml"}},
+		{Name: "manifest", Host: h, NoUndo: rebuilt, Effect: effect.Tree{Host: h, Path: cluster.ManifestsDir + "/etcd.yaml"}, Until: []plan.Condition{ended(in)}},
 		{Name: "pod", Host: h, NoUndo: rebuilt, Effect: effect.PodGone{Host: h, Name: manifests.EtcdName, Grace: 10 * time.Second}},
 	}
 	if r.Aside != "" {
@@ -100,12 +101,32 @@ func stopEtcd(in plan.Input) []plan.Step {
 	return steps
 }
 
+// endWithin is how long a kubelet has to see that a manifest is gone, and to end
+// its pod: it looks every 20 seconds at the latest, and gives the pod 30.
+const endWithin = time.Minute
+
+// ended is that the kubelet has ended etcd; a kubelet that does not run or hangs
+// never does.
+func ended(in plan.Input) plan.Condition {
+	return plan.Condition{Name: "the kubelet to end etcd", Within: endWithin, Warn: true, Hint: "journalctl -u kubelet -n 50",
+		Check: func(ctx context.Context, v plan.View) error {
+			done, err := effect.PodEnded(ctx, v, in.Node.Host, manifests.EtcdName)
+			if err != nil {
+				return err
+			}
+			if !done {
+				return fmt.Errorf("%w: it runs", plan.ErrNotYet)
+			}
+			return nil
+		}}
+}
+
 func rejoinEtcd(in plan.Input) []plan.Step {
 	h, r := in.Node.Host, in.Etcd.Replace
 	return []plan.Step{
 		{Name: "learner", Host: h, NoUndo: rebuilt, Needs: []plan.Condition{held(in)}, Effect: effect.EtcdLearner{Host: h, PeerURL: r.PeerURL}},
 		{Name: "manifest", Host: h, NoUndo: rebuilt, Effect: effect.EtcdPod{Host: h, Path: cluster.ManifestsDir + "/etcd.yaml", PeerURL: r.PeerURL, Render: render(r)}},
-		{Name: "kubelet", Host: h, NoUndo: rebuilt, Effect: effect.Unit{Host: h, Name: "kubelet.service"}},
+		{Name: "kubelet", Host: h, NoUndo: rebuilt, Effect: effect.Unit{Host: h, Name: "kubelet.service"}}, // if it had to be stopped
 		{Name: "voter", Host: h, NoUndo: rebuilt, Needs: []plan.Condition{started(in)}, Effect: effect.EtcdVoter{Host: h, PeerURL: r.PeerURL}},
 	}
 }

@@ -21,26 +21,37 @@ import (
 
 const oldMember = 1
 
-// replaceRig is a control plane whose member, one of three, leads and is
-// corrupt. Its kubelet starts the etcd of the manifest that it finds: on old
-// data, or as the learner that was added for it.
-func replaceRig(t *testing.T) *rig {
-	r := newRig(t, "cp1", func(r *rig, m *hosttest.Machine) {
-		startPods(r, m)
-		manifest, ok := m.Content("/etc/kubernetes/manifests/etcd.yaml")
-		flags, err := manifests.Flags([]byte(manifest))
-		if !ok || err != nil {
-			return
-		}
-		if _, ok := m.Content("/var/lib/etcd/member/wal/0.wal"); ok {
-			return
-		}
+// etcdKubelet is a kubelet that runs the etcd of the manifest that there is: on
+// old data, or as the learner that was added for it.
+func etcdKubelet(r *rig, m *hosttest.Machine) {
+	if !r.world.Runs(context.Background(), "etcd") {
+		return
+	}
+	manifest, _ := m.Content("/etc/kubernetes/manifests/etcd.yaml")
+	flags, err := manifests.Flags([]byte(manifest))
+	if err != nil {
+		panic(err)
+	}
+	if _, ok := m.Content("/var/lib/etcd/member/wal/0.wal"); !ok {
 		if flags["initial-cluster-state"] != "existing" || strings.Count(flags["initial-cluster"], "=") != len(members(r)) {
 			panic("an etcd without data founds a cluster of its own")
 		}
 		m.Put("/var/lib/etcd/member/wal/0.wal", "new", 0o600)
 		r.world.EtcdCluster.Start("cp1", "https://192.0.2.10:2380", "https://192.0.2.10:2379")
-	})
+	}
+	etcdRuns(r, true)
+}
+
+// etcdRuns has the runtime run etcd's container, or not any more.
+func etcdRuns(r *rig, runs bool) {
+	r.world.Containers.AddSandbox(cri.Sandbox{ID: "1", Namespace: "kube-system", Name: "etcd-cp1", Ready: runs})
+	r.world.Containers.AddContainer(cri.Container{ID: "c1", SandboxID: "1", Namespace: "kube-system", Pod: "etcd-cp1", Name: "etcd", Running: runs})
+}
+
+// replaceRig is a control plane whose member, one of three, leads and is
+// corrupt.
+func replaceRig(t *testing.T) *rig {
+	r := newRig(t, "cp1", func(r *rig, m *hosttest.Machine) { etcdKubelet(r, m) })
 	m := r.world.Machine
 	r.world.EtcdCluster = etcdtest.New(
 		etcd.Member{ID: oldMember, Name: "cp1", PeerURLs: []string{"https://192.0.2.10:2380"}},
@@ -54,8 +65,16 @@ func replaceRig(t *testing.T) *rig {
 	m.Put("/etc/kubernetes/manifests/etcd.yaml", string(pod), 0o600)
 	m.Put("/etc/kubernetes/manifests/kube-apiserver.yaml", "", 0o600)
 	m.Put("/var/lib/etcd/member/wal/0.wal", "old", 0o600)
-	r.world.Containers.AddSandbox(cri.Sandbox{ID: "1", Namespace: "kube-system", Name: "etcd-cp1", Ready: true})
-	r.world.Containers.AddContainer(cri.Container{ID: "c1", SandboxID: "1", Namespace: "kube-system", Pod: "etcd-cp1", Name: "etcd", Running: true})
+	m.OnChange(func(path string) {
+		if path != "/etc/kubernetes/manifests/etcd.yaml" {
+			return
+		}
+		if _, there := m.Content(path); there {
+			etcdKubelet(r, m)
+		} else {
+			etcdRuns(r, false)
+		}
+	})
 	for _, name := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler"} {
 		r.world.Containers.AddContainer(cri.Container{ID: name, Namespace: "kube-system", Pod: name + "-cp1", Name: name, Running: true})
 	}
@@ -105,7 +124,7 @@ func replaceInput(ctx context.Context, r *rig) (plan.Input, error) {
 func TestMemberReplace(t *testing.T) {
 	r := replaceRig(t)
 	old, _ := r.world.Machine.Content("/etc/kubernetes/manifests/etcd.yaml")
-	if _, err := r.apply(t.Context(), "memberreplace", phases.MemberReplace()); err != nil {
+	if _, err := r.apply(t.Context(), "member-replace", phases.MemberReplace()); err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{"/var/lib/etcd/member/wal/0.wal": "new", "/var/lib/etcd/member.replaced-1/wal/0.wal": "old"} {
@@ -165,9 +184,9 @@ func TestMemberReplaceWithoutData(t *testing.T) {
 		return in, err
 	}
 	r.world.Through = host.FailAfter(r.world.Machine, 8)
-	_, _ = r.apply(t.Context(), "memberreplace", phases.MemberReplace())
+	_, _ = r.apply(t.Context(), "member-replace", phases.MemberReplace())
 	r.world.Through = r.world.Machine
-	if _, err := r.apply(t.Context(), "memberreplace", phases.MemberReplace()); err != nil {
+	if _, err := r.apply(t.Context(), "member-replace", phases.MemberReplace()); err != nil {
 		t.Fatal(err)
 	}
 	if data, _ := r.world.Machine.Content("/var/lib/etcd/member/wal/0.wal"); data != "new" {

@@ -34,7 +34,7 @@ func newRenewal(t *testing.T) *renewal {
 		return theRenewal
 	}
 	t.Helper()
-	loaded := load(t, initDocs)
+	loaded := load(t)
 	old, err := pki.Ensure(nil, pki.Tree(loaded.Cluster, loaded.Node), pki.KubeconfigSpecs(loaded.Cluster, loaded.Node), now)
 	if err != nil {
 		t.Fatal(err)

@@ -211,7 +211,7 @@ func TestResetKeepsWhatItMayNotRemove(t *testing.T) {
 		not    string // a step that is not there
 	}{
 		"etcd's data without its phase":             {func(in *plan.Input) { in.Reset.KeepEtcdData = true }, "cleanup-node/etcd-data@cp1"},
-		"a member without which there is no quorum": {func(in *plan.Input) { in.Reset.Remains.Etcd.Members[1].Healthy = false }, "remove-etcd-member/member@cp1"},
+		"a member without which there is no quorum": {func(in *plan.Input) { in.Reset.Remains.Etcd.Members[1].Err = etcd.ErrUnavailable }, "remove-etcd-member/member@cp1"},
 		"pods of a runtime that does not answer":    {func(in *plan.Input) { in.Reset.Remains.Runtime = "down" }, "cleanup-node/pods@cp1"},
 		"a plugin that flannel did not bring":       {func(in *plan.Input) { in.Reset.Remains.Flannel = false }, "cleanup-node/flannel-plugin@cp1"},
 		"the directory of temporary files":          {func(in *plan.Input) { in.Reset.CleanupTmpDir = false }, "cleanup-node/tmp@cp1"},

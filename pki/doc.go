@@ -1,7 +1,8 @@
 // Package pki makes and checks the certificates, keys and kubeconfigs of a
 // cluster, in memory. What there is to be is data (Tree, KubeconfigSpecs);
 // Read takes in what a machine already has, Ensure adds what is missing, and
-// Files lists the result in the order in which it has to reach the disk.
+// Files lists the result in the order in which it has to reach the disk. Seal
+// and Unseal encrypt and decrypt what all control planes have in common.
 //
 // What always holds:
 //   - What exists and is valid is kept byte for byte. Nothing is ever

@@ -17,13 +17,13 @@ type Doc struct {
 
 // Catalogue is every check there is.
 func Catalogue() []Doc {
-	const both, first, local, external = "init, join", "init", "init with a local etcd", "init with an external etcd"
+	const both, first, planes, local, external = "init, join", "init", "init, join as a control plane", "init, join as a control plane, with a local etcd", "init with an external etcd"
 	const e, w, ew = "error", "warning", "error, warning"
 	return []Doc{
 		{"IsPrivilegedUser", e, "init, join, reset", false, "the effective user is not root; no other check is made then"},
-		{"NumCPU", e, first, false, "fewer than 2 CPUs"},
-		{"Mem", e, first, false, "less than 1700 MB of memory, 1 MB being 1024 × 1024 bytes as with kubeadm"},
-		{"KubernetesVersion", w, first, false, "a minor version of Kubernetes that is newer than those this clusteradm is made for"},
+		{"NumCPU", e, planes, false, "fewer than 2 CPUs"},
+		{"Mem", e, planes, false, "less than 1700 MB of memory, 1 MB being 1024 × 1024 bytes as with kubeadm"},
+		{"KubernetesVersion", w, planes, false, "a minor version of Kubernetes that is newer than those this clusteradm is made for"},
 		{"CRI", e, "init, join, reset", false, "the container runtime does not answer on its socket, or is not ready"},
 		{"ContainerRuntimeVersion", ew, both, false, "the runtime has no RuntimeConfig call; an error for a kubelet of 1.37 and later"},
 		{"CgroupDriver", ew, both, true, "the runtime's cgroup driver is not the kubelet's; a warning for a kubelet of 1.31 and later, which follows the runtime"},
@@ -35,7 +35,7 @@ func Catalogue() []Doc {
 		{"Service-kubelet", e, both, false, "systemd has no unit kubelet.service, or it is masked"},
 		{"Firewalld", w, both, false, "firewalld is active"},
 		{"HTTPProxy", w, both, false, "the API server would be reached through a proxy"},
-		{"HTTPProxyCIDR", w, first, false, "addresses of pods or services would be reached through a proxy"},
+		{"HTTPProxyCIDR", w, planes, false, "addresses of pods or services would be reached through a proxy"},
 		{"FileExisting-*", e, both, false, "losetup, mount or cp is not on the path; conntrack for Kubernetes before 1.32"},
 		{"FileContent-*", ew, both, false, "IPv4 or IPv6 forwarding is off where the cluster uses the family (error); the bridge-nf-call sysctls are off (warning; kubeadm of former times)"},
 		{"BridgeNetfilter", w, both, true, "br_netfilter is neither loaded nor built in"},

@@ -12,9 +12,6 @@ func Init(c *cluster.Cluster, n cluster.Node) []Check {
 	checks := []Check{privileged(), cpus(2), memory(1700), kubernetesVersion(), foreign(), settings(), httpProxy(), httpProxyCIDR(), networkOverlap()}
 	checks = append(checks, common(c, n)...)
 	checks = append(checks, controlPlane(c, n)...)
-	if c.Etcd.External != nil {
-		checks = append(checks, externalEtcdVersion(), externalEtcdFiles(), externalEtcdServers())
-	}
 	return checks
 }
 
@@ -36,7 +33,7 @@ func controlPlane(c *cluster.Cluster, n cluster.Node) []Check {
 		checks = append(checks, fileAvailable(cluster.ManifestsDir+"/"+name+".yaml"))
 	}
 	if c.Etcd.External != nil {
-		return checks
+		return append(checks, externalEtcdVersion(), externalEtcdFiles(), externalEtcdServers())
 	}
 	return append(checks, port(2379, "etcd"), port(2380, "etcd"), emptyDir(c.Etcd.DataDir), fsyncLatency())
 }

@@ -11,11 +11,22 @@ import (
 // needs it lacks what is for pods: its only pod has the network of the machine.
 func EtcdMachine(c *cluster.Cluster, first bool) []Check {
 	return []Check{privileged(), noNode(cluster.KubeletConf), noNode(cluster.ManifestsDir + "/kube-apiserver.yaml"), etcdSettings(first),
-		criCheck(), runtimeVersion(), cgroupDriver(), swap(), systemVerification(), hostname(), kubelet(), kubeletService(),
+		criCheck(), runtimeVersion(), cgroupDriver(), swap(), systemVerification(), hostname(), anyKubelet(), kubeletService(),
 		firewalld(), productUUID(), machineID(), macAddress(), clock(), timeSync(), diskSpace(), leftovers(),
 		module("overlay"), program("losetup"), program("mount"), program("cp"),
 		fileAvailable(cluster.ManifestsDir + "/etcd.yaml"),
 		port(2379, "etcd"), port(2380, "etcd"), port(2381, "etcd"), emptyDir(c.Etcd.DataDir), fsyncLatency()}
+}
+
+// anyKubelet finds that there is none. Which version it has is no matter where
+// there is no API server that it talks to.
+func anyKubelet() Check {
+	return Check{"KubeletVersion", func(s Subject) []Finding {
+		if s.Facts.KubeletVersion != "" {
+			return nil
+		}
+		return kubelet().Find(s)
+	}}
 }
 
 // noNode finds a machine whose kubelet is a cluster's.

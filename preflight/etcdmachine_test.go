@@ -41,6 +41,7 @@ func TestEtcdMachine(t *testing.T) {
 		"a node and ours":      {func(s *preflight.Subject) { s.Ours = true; file(cluster.KubeletConf)(s) }, false, "FileAvailable--etc-kubernetes-kubelet.conf", "is a node of a cluster"},
 		"a control plane":      {file(cluster.ManifestsDir + "/kube-apiserver.yaml"), false, "FileAvailable--etc-kubernetes-manifests-kube-apiserver.yaml", "is a node"},
 		"no kubelet":           {func(s *preflight.Subject) { s.Facts.KubeletVersion = "" }, false, "KubeletVersion", "no kubelet"},
+		"a newer kubelet":      {change: func(s *preflight.Subject) { s.Facts.KubeletVersion = "v1.37.0" }},
 		"no runtime":           {func(s *preflight.Subject) { s.Facts.Runtime.Answers = false }, false, "CRI", ""},
 		"a slow disk":          {func(s *preflight.Subject) { s.Facts.Machine.FsyncMs = []float64{50} }, false, "FsyncLatency", "50.0 ms"},
 		"again":                {change: ours("data-dir=/var/lib/etcd", "initial-cluster=cp1=https://192.0.2.10:2380")},

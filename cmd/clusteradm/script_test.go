@@ -42,7 +42,7 @@ func rooted() {
 		Streams: ui.System(), Format: "text", Build: session.Build{Version: "v0.0.0", Go: "go", Kubernetes: "v1.36.3"},
 		Machine: alone{local.New("cp1", local.Options{Root: filepath.Join(work, "root")})}, Hostname: "cp1",
 		Address: func() (netip.Addr, error) { return netip.MustParseAddr("192.0.2.10"), nil },
-		Now:     time.Now, Rand: rand.Reader, ReadFile: os.ReadFile,
+		Now:     time.Now, Rand: rand.Reader, ReadFile: os.ReadFile, Etcd: session.ConnectEtcd,
 		Runs: state.Open(filepath.Join(work, "runs")), LockPath: filepath.Join(work, "lock"),
 	})
 	stop()

@@ -27,6 +27,14 @@ small stopwatch inside the node, from fork to exit.
   its control plane settled; the worker leaves before the next one joins. The
   commands themselves are not the same: clusteradm's returns when it has seen the
   Node Ready, kubeadm's when the kubelet has its certificate.
+- **control-plane join**: from the start of ` + "`join --config FILE`" + `, the same file
+  for both, until an observer outside the nodes has seen both the new machine's
+  own ` + "`/readyz`" + ` answer 200 (asked every 20 ms) and etcdctl on the first control
+  plane list its member as a voter: not when the command says so. Fresh machine
+  per run, joined as the second control plane of one cluster made by clusteradm,
+  with the certificates that init uploaded; images are there, nothing is pulled.
+  It leaves by etcdctl before the next one joins. One run that is not counted
+  warms the page cache.
 - **certificates and kubeconfigs**: ` + "`init phase certs all`" + ` plus
   ` + "`init phase kubeconfig all`" + `, two processes, in empty directories (on tmpfs, so
   what fsync costs on a disk is not in it). Afterwards the files must be there,

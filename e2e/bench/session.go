@@ -76,15 +76,19 @@ func (s *session) up(ctx context.Context, name string, names ...string) (*cluste
 	}
 	c := &clusters.Cluster{Lab: lab, Versions: s.bundle.Versions(), Logf: s.logf}
 	for _, n := range lab.Nodes() {
-		err := n.CopyFile(ctx, s.binary, clusters.Binary)
-		if err == nil {
-			err = n.CopyFile(ctx, s.stopwatch, stopwatchPath)
-		}
-		if err != nil {
+		if err := s.equip(ctx, n); err != nil {
 			return nil, errors.Join(err, down(ctx, c))
 		}
 	}
 	return c, nil
+}
+
+// equip puts clusteradm and the stopwatch on a node.
+func (s *session) equip(ctx context.Context, n *nodes.Node) error {
+	if err := n.CopyFile(ctx, s.binary, clusters.Binary); err != nil {
+		return err
+	}
+	return n.CopyFile(ctx, s.stopwatch, stopwatchPath)
 }
 
 // down removes a lab, also when the run was interrupted.

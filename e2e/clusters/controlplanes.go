@@ -3,6 +3,7 @@ package clusters
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -96,6 +97,27 @@ func (c *Cluster) JoinTogether(ctx context.Context, tool string, list ...*nodes.
 	}
 	group.Wait()
 	return errs
+}
+
+// Leave takes a control plane out of the cluster with upstream's tools alone
+// and has its machine begin anew, with nothing of ours on it. A node that is no
+// control plane begins anew all the same.
+func (c *Cluster) Leave(ctx context.Context, n *nodes.Node) error {
+	members, err := Members(ctx, c.ControlPlane())
+	if err != nil {
+		return err
+	}
+	for _, m := range members {
+		if slices.Equal(m.PeerURLs, []string{"https://" + n.Address() + ":2380"}) {
+			if _, err := Etcdctl(ctx, c.ControlPlane(), "member", "remove", fmt.Sprintf("%x", m.ID)); err != nil {
+				return err
+			}
+		}
+	}
+	if _, err := c.Kubectl(ctx, "delete", "node", n.Name(), "--ignore-not-found"); err != nil {
+		return err
+	}
+	return n.Renew(ctx)
 }
 
 // Readyz asks the node's own API server, from the node, whether it is ready.

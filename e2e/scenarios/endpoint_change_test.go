@@ -137,7 +137,7 @@ func (m *moving) moves(to string, machines ...string) {
 	}
 	for _, name := range machines {
 		path := "/etc/kubernetes/kubelet.conf"
-		if name == "cp1" {
+		if strings.HasPrefix(name, "cp") {
 			path = clusters.Kubeconfig
 		}
 		if conf := do(t)(clusters.Must(ctx, m.c.Lab.Node(name), "cat", path)); !strings.Contains(conf, "server: "+url+"\n") {
@@ -178,4 +178,46 @@ func (m *moving) join(node, endpoint, program string) {
 		return
 	}
 	do(t)(clusters.Must(ctx, n, program, "join", "--config", "/root/join.yaml"))
+}
+
+// With three control planes the first two are made ready, and the third moves
+// the cluster: behind a name that leads to all, any of them may answer.
+func TestEndpointChangeOfThree(t *testing.T) {
+	budget(t, 8*time.Minute)
+	p := newProof(t, "endpoint-change-three")
+	if p == nil {
+		return
+	}
+	ctx, c := t.Context(), up(t, "endpoint3", "cp1", "cp2", "cp3", "w1")
+	named(t, c)
+	cp := c.ControlPlane()
+	must(t, c.WriteInitConfig(ctx, cp, "/root/init.yaml", true, "controlPlaneEndpoint: "+oldName+":6443\n"))
+	do(t)(clusters.Must(ctx, cp, clusters.Binary, "init", "--config", "/root/init.yaml"))
+	m := &moving{t: t, c: c, p: p}
+	key := (&sharing{t: t, c: c}).keyOf(do(t)(clusters.Must(ctx, cp, clusters.Binary, "token", "create", "--print-join-command", "--control-plane")))
+	for _, name := range []string{"cp2", "cp3"} {
+		n := c.Lab.Node(name)
+		text, err := nodes.Kubeadm{Versions: c.Versions, Node: name, Address: n.Address(), Endpoint: oldName + ":6443", CACertHashes: []string{do(t)(c.Pin(ctx))}, CertificateKey: key}.JoinConfig()
+		must(t, err)
+		must(t, n.WriteFile(ctx, "/root/join.yaml", []byte(text), 0o600))
+		do(t)(clusters.Must(ctx, n, clusters.Binary, "join", "--config", "/root/join.yaml"))
+	}
+	m.join("w1", oldName, clusters.Binary)
+	must(t, c.WaitReady(ctx, 3*time.Minute, "cp1", "cp2", "cp3", "w1"))
+	all := ""
+	for _, name := range []string{"cp1", "cp2", "cp3"} {
+		all += c.Lab.Node(name).Address() + " " + newName + "\n"
+	}
+	for _, n := range c.Lab.Nodes() {
+		do(t)(clusters.Must(ctx, n, "sh", "-c", "sed -i 's/ "+newName+"//' /etc/hosts; echo '"+strings.TrimSpace(all)+"' >>/etc/hosts"))
+	}
+
+	m.refused("cp1", "on cp2, cp3: clusteradm endpoint set")
+	m.refused("cp2", "on cp3: clusteradm endpoint set")
+	if config := m.kubectl("-n", "kube-system", "get", "cm", "kubeadm-config", "-o", "yaml"); strings.Contains(config, newName) {
+		t.Error("the cluster has moved before all were ready")
+	}
+	p.add("the first two runs made their machines ready and named those that are waited for")
+	m.moves(newName, "cp3", "cp1", "cp2", "w1")
+	must(t, c.WaitReady(ctx, 2*time.Minute, "cp1", "cp2", "cp3", "w1"))
 }

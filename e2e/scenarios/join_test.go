@@ -210,19 +210,24 @@ func (j *joining) clockFailures() {
 	must(t, err)
 	future, err := reissue(t, cp, real, time.Now().Add(48*time.Hour), time.Now().Add(72*time.Hour))
 	must(t, err)
-	serve := func(cert []byte, served string) {
-		must(t, cp.WriteFile(t.Context(), path, cert, 0o644))
-		must(t, clusters.Eventually(t.Context(), 2*time.Minute, served, func() error {
-			out, err := cp.Output(t.Context(), "sh", "-c", "openssl s_client -connect "+j.endpoint+" </dev/null 2>/dev/null | openssl x509 -noout -fingerprint -sha256; openssl x509 -noout -fingerprint -sha256 -in "+path)
-			if lines := strings.Fields(out); err == nil && (len(lines) < 4 || lines[1] != lines[3]) {
-				err = fmt.Errorf("fingerprints %q", out)
-			}
-			return err
-		}))
-	}
-	serve(future, "a certificate from the future")
+	j.serve(future, "a certificate from the future")
 	j.fails("a certificate from the future", j.join(j.endpoint, nodes.LabToken, j.pin), "certificate is not valid at this machine's time", "is not valid before", "the API server's clock says the same", "hint: compare this machine's clock", "clusteradm certs renew all")
-	serve(real, "the certificate as it was")
+	j.serve(real, "the certificate as it was")
+}
+
+// serve has the API server serve a certificate.
+func (j *joining) serve(cert []byte, served string) {
+	const path = "/etc/kubernetes/pki/apiserver.crt"
+	t, cp := j.t, j.c.ControlPlane()
+	t.Helper()
+	must(t, cp.WriteFile(t.Context(), path, cert, 0o644))
+	must(t, clusters.Eventually(t.Context(), 2*time.Minute, served, func() error {
+		out, err := cp.Output(t.Context(), "sh", "-c", "openssl s_client -connect "+j.endpoint+" </dev/null 2>/dev/null | openssl x509 -noout -fingerprint -sha256; openssl x509 -noout -fingerprint -sha256 -in "+path)
+		if lines := strings.Fields(out); err == nil && (len(lines) < 4 || lines[1] != lines[3]) {
+			err = fmt.Errorf("fingerprints %q", out)
+		}
+		return err
+	}))
 }
 
 // kubeletThatFails is told at once, and what it left is no obstacle.

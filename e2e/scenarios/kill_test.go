@@ -160,16 +160,10 @@ func uninterrupted(t *testing.T) (want []string, whole time.Duration, phases []s
 	started := time.Now()
 	out := do(t)(clusters.Must(ctx, cp, clusters.Binary, "init", "--config", "/root/init.yaml", "-o", "json"))
 	whole = time.Since(started)
-	for line := range strings.Lines(out) {
-		var e struct{ Kind, Phase string }
-		if json.Unmarshal([]byte(line), &e) == nil && e.Kind == "phase-started" {
-			phases = append(phases, e.Phase)
-		}
-	}
 	must(t, settled(c))
 	want, err := c.Snapshot(ctx)
 	must(t, err)
-	return want, whole, phases
+	return want, whole, phasesOf(out)
 }
 
 // settled waits for what the cluster adds by itself after init: the root CA

@@ -29,24 +29,15 @@ func TestShare(t *testing.T) {
 	out := s.clusteradm("init", "--config", "/root/init.yaml", "--upload-certs")
 	key := s.keyOf(out)
 	s.pin = do(t)(c.Pin(ctx))
-	s.downloads(key)
+	s.downloads(key, 8)
 	p.add("kubeadm join phase control-plane-prepare download-certs with a bootstrap token had all 8 files of clusteradm's upload, byte for byte")
 
-	if out := s.clusteradm("init", "phase", "upload-certs", "--config", "/root/init.yaml", "--upload-certs", "--certificate-key", key, "--dry-run"); !strings.Contains(out, "nothing to change") {
-		t.Errorf("its own upload is to be changed:\n%s", out)
-	}
-	text, err := nodes.Kubeadm{Versions: c.Versions, Node: "cp1", Address: c.ControlPlane().Address(), Endpoint: s.endpoint}.InitConfig()
-	must(t, err)
-	must(t, c.ControlPlane().WriteFile(ctx, "/root/kubeadm.yaml", []byte(text), 0o600))
-	out = do(t)(clusters.Must(ctx, c.ControlPlane(), "kubeadm", "init", "phase", "upload-certs", "--upload-certs", "--config", "/root/kubeadm.yaml"))
-	lines := strings.Split(strings.TrimSpace(out), "\n")
-	theirs := lines[len(lines)-1]
-	s.phase(key, "does not decrypt it")
-	s.phase(theirs, "nothing to change")
+	s.phase("/root/init.yaml", key, "nothing to change")
+	theirs := s.kubeadm("/root/init.yaml")
+	s.phase("/root/init.yaml", key, "does not decrypt it")
+	s.phase("/root/init.yaml", theirs, "nothing to change")
 	p.add("of kubeadm init phase upload-certs, clusteradm decrypts each entry with kubeadm's key, finds the same content, and has nothing to change")
-	out = s.clusteradm("init", "phase", "upload-certs", "--config", "/root/init.yaml", "--upload-certs")
-	lines = strings.Split(strings.TrimSpace(out), "\n")
-	s.downloads(lines[len(lines)-1])
+	s.downloads(lastLine(s.clusteradm("init", "phase", "upload-certs", "--config", "/root/init.yaml", "--upload-certs")), 8)
 	p.add("clusteradm init phase upload-certs takes kubeadm's Secret over; its last line is the key, as kubeadm's is")
 
 	// What expires is deleted with its token by the cluster's own controllers.
@@ -59,8 +50,42 @@ func TestShare(t *testing.T) {
 		return nil
 	}))
 	p.add("without its token the Secret is gone: the garbage collector took it")
-	s.downloads(s.keyOf(s.clusteradm("token", "create", "--print-join-command", "--control-plane")))
+	s.downloads(s.keyOf(s.clusteradm("token", "create", "--print-join-command", "--control-plane")), 8)
 	p.add("clusteradm token create --print-join-command --control-plane shared them again, and kubeadm downloaded them")
+	s.external()
+	p.add("without ca.key kubeadm downloads the other 7 files that clusteradm shared; without etcd/ca.key, and of an external etcd, clusteradm has nothing to change in what kubeadm shared")
+}
+
+// external has others keep the keys of authorities, and then run etcd too.
+func (s *sharing) external() {
+	t, ctx, n := s.t, s.t.Context(), s.c.ControlPlane()
+	without := func(key string, then func()) {
+		do(t)(clusters.Must(ctx, n, "mv", "/etc/kubernetes/pki/"+key, "/root/elsewhere.key"))
+		then()
+		do(t)(clusters.Must(ctx, n, "mv", "/root/elsewhere.key", "/etc/kubernetes/pki/"+key))
+	}
+	without("ca.key", func() { // kubeadm uploads nothing then, and downloads what there is
+		s.downloads(lastLine(s.clusteradm("init", "phase", "upload-certs", "--config", "/root/init.yaml", "--upload-certs")), 7)
+	})
+	without("etcd/ca.key", func() {
+		s.phase("/root/init.yaml", s.kubeadm("/root/init.yaml"), "nothing to change")
+	})
+
+	do(t)(clusters.Must(ctx, n, "sh", "-c", "mkdir /root/etcd && cd /etc/kubernetes/pki && cp etcd/ca.crt apiserver-etcd-client.crt apiserver-etcd-client.key /root/etcd"))
+	text := do(t)(clusters.Must(ctx, n, "cat", "/root/init.yaml"))
+	local := regexp.MustCompile(`(?m)^etcd:\n(  .*\n)+`)
+	if !local.MatchString(text) {
+		t.Fatalf("no etcd in\n%s", text)
+	}
+	text = local.ReplaceAllString(text, "etcd:\n  external:\n    endpoints: [https://192.0.2.1:2379]\n    caFile: /root/etcd/ca.crt\n"+
+		"    certFile: /root/etcd/apiserver-etcd-client.crt\n    keyFile: /root/etcd/apiserver-etcd-client.key\n")
+	must(t, n.WriteFile(ctx, "/root/external.yaml", []byte(text), 0o600))
+	s.phase("/root/external.yaml", s.kubeadm("/root/external.yaml"), "nothing to change")
+}
+
+func lastLine(out string) string {
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	return lines[len(lines)-1]
 }
 
 // sharing is a cluster and the machine that asks for its certificates.
@@ -80,10 +105,16 @@ func (s *sharing) kubectl(args ...string) string {
 	return do(s.t)(s.c.Kubectl(s.t.Context(), append([]string{"-n", "kube-system"}, args...)...))
 }
 
-// phase says what clusteradm would do with what is shared, given a key.
-func (s *sharing) phase(key, want string) {
+// kubeadm shares what is on cp1 and returns the key.
+func (s *sharing) kubeadm(config string) string {
 	s.t.Helper()
-	out := s.clusteradm("init", "phase", "upload-certs", "--config", "/root/init.yaml", "--upload-certs", "--certificate-key", key, "--dry-run")
+	return lastLine(do(s.t)(clusters.Must(s.t.Context(), s.c.ControlPlane(), "kubeadm", "init", "phase", "upload-certs", "--upload-certs", "--config", config)))
+}
+
+// phase asks what clusteradm would do with what is shared, given a key.
+func (s *sharing) phase(config, key, want string) {
+	s.t.Helper()
+	out := s.clusteradm("init", "phase", "upload-certs", "--config", config, "--upload-certs", "--certificate-key", key, "--dry-run")
 	if !strings.Contains(out, want) {
 		s.t.Errorf("says\n%swant %q", out, want)
 	}
@@ -100,7 +131,7 @@ func (s *sharing) keyOf(out string) string {
 
 // downloads has kubeadm fetch the certificates onto cp2, with a bootstrap token
 // and the key alone.
-func (s *sharing) downloads(key string) {
+func (s *sharing) downloads(key string, files int) {
 	s.t.Helper()
 	ctx, n := s.t.Context(), s.c.Lab.Node("cp2")
 	text, err := nodes.Kubeadm{Versions: s.c.Versions, Node: "cp2", Address: n.Address(), Endpoint: s.endpoint,
@@ -110,8 +141,8 @@ func (s *sharing) downloads(key string) {
 	do(s.t)(clusters.Must(ctx, n, "rm", "-rf", "/etc/kubernetes/pki"))
 	do(s.t)(clusters.Must(ctx, n, "kubeadm", "join", "phase", "control-plane-prepare", "download-certs", "--config", "/root/join.yaml"))
 	got := do(s.t)(clusters.Must(ctx, n, "sh", "-c", "cd /etc/kubernetes/pki && find . -type f | sort | xargs sha256sum"))
-	if files := strings.Count(got, "\n"); files != 8 {
-		s.t.Errorf("%d files:\n%s", files, got)
+	if strings.Count(got, "\n") != files {
+		s.t.Errorf("want %d files:\n%s", files, got)
 	}
 	r, err := s.c.ControlPlane().Run(ctx, strings.NewReader(got), "sh", "-c", "cd /etc/kubernetes/pki && sha256sum -c --quiet")
 	if err == nil && r.Exit != 0 {

@@ -14,6 +14,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cli/configcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/doctorcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/endpointcmd"
+	"github.com/clusteradm/clusteradm/internal/cli/etcdcmd"
 	"github.com/clusteradm/clusteradm/internal/cli/etcdrolecmd"
 	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cli/initcmd"
@@ -89,10 +90,10 @@ goes on where it was.`,
 	return root
 }
 
-// etcd holds what is about etcd alone.
+// etcd holds what is about etcd alone: its members, and machines of its own.
 func etcd(s *session.Session) *cobra.Command {
-	cmd := session.Group(&cobra.Command{Use: "etcd", Short: "Run etcd on machines of its own", Example: "  clusteradm etcd init"})
-	cmd.AddCommand(etcdrolecmd.Init(s), etcdrolecmd.ClientCertificate(s))
+	cmd := etcdcmd.New(s)
+	cmd.AddCommand(etcdrolecmd.Init(s), etcdrolecmd.Join(s), etcdrolecmd.ClientCertificate(s))
 	return cmd
 }
 

@@ -157,6 +157,19 @@ func TestEndpointOfAnother(t *testing.T) {
 	}
 }
 
+// A certificate of its owner's is not made by clusteradm.
+func TestEndpointOfOwnCertificate(t *testing.T) {
+	t.Parallel()
+	r, _ := reachable(t)
+	manifest, _ := r.machine.Content("/etc/kubernetes/manifests/kube-apiserver.yaml")
+	r.machine.Put("/etc/kubernetes/manifests/kube-apiserver.yaml", strings.ReplaceAll(manifest, "tls-cert-file=/etc/kubernetes/pki/apiserver.crt", "tls-cert-file=/etc/ours/api.crt"), 0o600)
+	before := r.snapshot()
+	r.run("endpoint", "set", newName).is(t, 1, "the API server serves /etc/ours/api.crt", "not valid for k8s.example.com", "hint: have it name the endpoint, then: clusteradm endpoint set k8s.example.com:6443")
+	if r.snapshot() != before {
+		t.Error("something was changed")
+	}
+}
+
 // A worker's kubelet moves when it would not lose the cluster by that.
 func TestEndpointSetOnWorker(t *testing.T) {
 	t.Parallel()

@@ -52,7 +52,8 @@ func report(s *session.Session, err error, code int) {
 	if errors.As(err, &stopped) && stopped.Changed > 0 {
 		f.Run, f.Changed, f.Left = stopped.Run, stopped.Changed, stopped.Left
 		f.Hints = append(f.Hints, "run the same command again to go on")
-		if !strings.Contains(stopped.Run, "-reset") { // which has no way back
+		// A reset has no way back, nor has what left no journal.
+		if stopped.Run != "" && !strings.Contains(stopped.Run, "-reset") {
 			f.Hints = append(f.Hints, "clusteradm rollback   # to take back what was done")
 		}
 	}

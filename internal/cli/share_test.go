@@ -2,7 +2,6 @@ package cli_test
 
 import (
 	"context"
-	"encoding/base64"
 	"regexp"
 	"strings"
 	"testing"
@@ -43,14 +42,7 @@ func (r *rig) decrypts(key string) *unstructured.Unstructured {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	data, _, _ := unstructured.NestedStringMap(live.Object, "data")
-	sealed := map[string][]byte{}
-	for name, text := range data {
-		if sealed[name], err = base64.StdEncoding.DecodeString(text); err != nil {
-			r.t.Fatal(err)
-		}
-	}
-	files, err := pki.Unseal(sealed, secret.NewString(key), &cluster.Cluster{CertificatesDir: "/etc/kubernetes/pki"})
+	files, err := pki.Unseal(kube.SecretData(live), secret.NewString(key), &cluster.Cluster{CertificatesDir: "/etc/kubernetes/pki"})
 	if err != nil || len(files) != 8 {
 		r.t.Fatalf("%d files, %v", len(files), err)
 	}
@@ -159,14 +151,14 @@ func TestTokenCreateForAControlPlane(t *testing.T) {
 	command := regexp.MustCompile(`^clusteradm join 192\.0\.2\.10:6443 --token [a-z0-9.]{23} --discovery-token-ca-cert-hash sha256:[0-9a-f]{64} --control-plane --certificate-key ([0-9a-f]{64})\n$`)
 	got := r.run("token", "create", "--print-join-command", "--control-plane").is(t, 0)
 	first := command.FindStringSubmatch(got.out)
-	if first == nil || strings.Contains(got.stderr, first[1]) {
+	if first == nil || strings.Contains(got.stderr, first[1]) || strings.Contains(got.stderr, "WARNING") {
 		t.Fatalf("printed %q\n%s", got.out, got.stderr)
 	}
 	r.decrypts(first[1])
 
 	// Three hours later they have expired, and the same command mends it.
 	r.clock = func() time.Time { return time.Now().Add(3 * time.Hour) }
-	later := command.FindStringSubmatch(r.run("token", "create", "--print-join-command", "--control-plane").is(t, 0).out)
+	later := command.FindStringSubmatch(r.run("token", "create", "--print-join-command", "--control-plane").is(t, 0, "[WARNING] commands that were printed earlier").out)
 	if later == nil || later[1] == first[1] {
 		t.Fatal("no new key")
 	}
@@ -178,6 +170,17 @@ func TestTokenCreateForAControlPlane(t *testing.T) {
 		t.Errorf("as JSON: %v", last)
 	}
 	r.decrypts(given)
+	// A command that cannot work is printed, since the certificates may be shared
+	// afterwards, and said to be one.
+	printed := []string{"token", "create", "--print-join-command", "--certificate-key"}
+	if got := r.run(append(printed, given)...).is(t, 0); strings.Contains(got.stderr, "WARNING") {
+		t.Errorf("a command that works is warned of:\n%s", got.stderr)
+	}
+	r.run(append(printed, strings.Repeat("d5", 32))...).is(t, 0, "[WARNING] ", "under another certificate key", "hint: clusteradm token create --print-join-command --control-plane")
+	if err := r.store.Delete(t.Context(), kube.RefOf(manifests.SharedCerts(nil))); err != nil {
+		t.Fatal(err)
+	}
+	r.run(append(printed, given)...).is(t, 0, "[WARNING] ", "are not there", "hint: clusteradm token create")
 	r.run("token", "create", "--control-plane").is(t, 2, "--control-plane is for --print-join-command")
 }
 

@@ -3,7 +3,8 @@ package cluster
 import (
 	"fmt"
 	"slices"
-	"strings"
+
+	"github.com/clusteradm/clusteradm/internal/etcd"
 )
 
 // Remains is what a machine has of a cluster, as its own files tell: a reset
@@ -48,7 +49,7 @@ type LocalEtcd struct {
 	CertFile  string
 	KeyFile   string
 	// Members is the cluster as etcd tells it; Unknown is why it does not.
-	Members []EtcdMember
+	Members []etcd.Seen
 	Unknown string
 }
 
@@ -56,26 +57,17 @@ type LocalEtcd struct {
 // which cannot be asked from then on. It sorts after the data, and goes last.
 const EtcdGivenUp = "reset-by-clusteradm"
 
-// EtcdMember is one member of an etcd cluster.
-type EtcdMember struct {
-	ID       uint64
-	Name     string
-	PeerURLs []string
-	Learner  bool
-	Healthy  bool
-}
-
 // Removal is what has to be done about the membership before the data of this
 // member may go.
 type Removal struct {
 	// Member is to be removed from the cluster; nil when it is alone in it, has
 	// been removed already, or cannot be removed.
-	Member *EtcdMember
+	Member *etcd.Seen
 	// Problem is why its data must not go; empty when they may.
 	Problem string
 }
 
-// Removal does the arithmetic of the quorum.
+// Removal says so by the arithmetic of the quorum.
 func (e *LocalEtcd) Removal() Removal {
 	if e.Unknown != "" {
 		if e.GivenUp || !e.HasData {
@@ -83,35 +75,15 @@ func (e *LocalEtcd) Removal() Removal {
 		}
 		return Removal{Problem: fmt.Sprintf("etcd does not answer (%s), so that it cannot be told whether other members count on this one", e.Unknown)}
 	}
-	var self *EtcdMember
-	voters, healthy := 0, 0
-	var silent, learners []string
-	for _, m := range e.Members {
-		switch {
-		case e.is(m):
-			self = &m
-		case m.Learner:
-			learners = append(learners, m.shown())
-		case m.Healthy:
-			voters, healthy = voters+1, healthy+1
-		default:
-			voters++
-			silent = append(silent, m.shown())
-		}
+	at := slices.IndexFunc(e.Members, e.is)
+	if at < 0 || len(e.Members) == 1 {
+		return Removal{} // it was removed before; or it is alone, and the cluster ends with it
 	}
-	needed := voters/2 + 1
-	switch {
-	case self == nil:
-		return Removal{}
-	case voters == 0 && len(learners) == 0:
-		return Removal{} // alone: the cluster ends with it
-	case voters == 0:
-		return Removal{Problem: fmt.Sprintf("etcd member %s is the only one that votes, and %s is joining: without it there is no cluster", self.Name, strings.Join(learners, ", "))}
-	case healthy < needed:
-		return Removal{Problem: fmt.Sprintf("without etcd member %s there are %d members that vote; %d must answer and %d does: no answer of %s",
-			self.Name, voters, needed, healthy, strings.Join(silent, ", "))}
+	v := etcd.Simulate(e.Members, etcd.Remove, e.Members[at].ID)
+	if !v.Allowed {
+		return Removal{Problem: v.Says}
 	}
-	return Removal{Member: self}
+	return Removal{Member: &e.Members[at]}
 }
 
 // Left reports that etcd's cluster has this member no more: its data are of no
@@ -124,13 +96,6 @@ func (e *LocalEtcd) Left() bool {
 }
 
 // is reports whether m is this member; one that has not started has no name.
-func (e *LocalEtcd) is(m EtcdMember) bool {
+func (e *LocalEtcd) is(m etcd.Seen) bool {
 	return m.Name != "" && m.Name == e.Name || slices.ContainsFunc(m.PeerURLs, func(u string) bool { return slices.Contains(e.PeerURLs, u) })
-}
-
-func (m EtcdMember) shown() string {
-	if m.Name != "" {
-		return m.Name
-	}
-	return strings.Join(m.PeerURLs, ",")
 }

@@ -5,13 +5,18 @@ import (
 	"testing"
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/etcd"
 )
 
 func TestRemovalDoesTheArithmeticOfTheQuorum(t *testing.T) {
-	voter := func(name string, healthy bool) cluster.EtcdMember {
-		return cluster.EtcdMember{ID: uint64(name[1]), Name: name, PeerURLs: []string{"https://" + name + ":2380"}, Healthy: healthy}
+	voter := func(name string, healthy bool) etcd.Seen {
+		m := etcd.Seen{Member: etcd.Member{ID: uint64(name[1]), Name: name, PeerURLs: []string{"https://" + name + ":2380"}}}
+		if !healthy {
+			m.Err = etcd.ErrUnavailable
+		}
+		return m
 	}
-	learner := func(name string) cluster.EtcdMember {
+	learner := func(name string) etcd.Seen {
 		m := voter(name, false)
 		m.Name, m.Learner = "", true
 		return m
@@ -20,23 +25,23 @@ func TestRemovalDoesTheArithmeticOfTheQuorum(t *testing.T) {
 	joining := self
 	joining.Name, joining.Learner = "", true // not started: known by its peer URL
 	for name, c := range map[string]struct {
-		members []cluster.EtcdMember
+		members []etcd.Seen
 		unknown string
 		noData  bool
 		removed bool
 		says    string // a problem
 	}{
-		"alone":                            {members: []cluster.EtcdMember{self}},
-		"one of two":                       {members: []cluster.EtcdMember{self, voter("m2", true)}, removed: true},
-		"one of two, the other is dead":    {members: []cluster.EtcdMember{self, voter("m2", false)}, says: "there are 1 members that vote; 1 must answer and 0 does: no answer of m2"},
-		"one of three":                     {members: []cluster.EtcdMember{self, voter("m2", true), voter("m3", true)}, removed: true},
-		"one of three, one is dead":        {members: []cluster.EtcdMember{self, voter("m2", true), voter("m3", false)}, says: "2 must answer and 1 does: no answer of m3"},
-		"one of five, one is dead":         {members: []cluster.EtcdMember{self, voter("m2", true), voter("m3", false), voter("m4", true), voter("m5", true)}, removed: true},
-		"one of five, two are dead":        {members: []cluster.EtcdMember{self, voter("m2", true), voter("m3", false), voter("m4", false), voter("m5", true)}, says: "3 must answer and 2 does"},
-		"a learner, the others are well":   {members: []cluster.EtcdMember{joining, voter("m2", true)}, removed: true},
-		"with a learner that does nothing": {members: []cluster.EtcdMember{self, voter("m2", true), learner("m3")}, removed: true},
-		"the only one that votes":          {members: []cluster.EtcdMember{self, learner("m2")}, says: "m1 is the only one that votes, and https://m2:2380 is joining"},
-		"removed already":                  {members: []cluster.EtcdMember{voter("m2", true)}},
+		"alone":                            {members: []etcd.Seen{self}},
+		"one of two":                       {members: []etcd.Seen{self, voter("m2", true)}, removed: true},
+		"one of two, the other is dead":    {members: []etcd.Seen{self, voter("m2", false)}, says: "2 voters, 1 healthy and 2 needed: there is no quorum, so no member can be removed; not healthy: m2"},
+		"one of three":                     {members: []etcd.Seen{self, voter("m2", true), voter("m3", true)}, removed: true},
+		"one of three, one is dead":        {members: []etcd.Seen{self, voter("m2", true), voter("m3", false)}, says: "without m1 etcd would have 2 voters, 1 healthy and 2 needed: there is no quorum; not healthy: m3"},
+		"one of five, one is dead":         {members: []etcd.Seen{self, voter("m2", true), voter("m3", false), voter("m4", true), voter("m5", true)}, removed: true},
+		"one of five, two are dead":        {members: []etcd.Seen{self, voter("m2", true), voter("m3", false), voter("m4", false), voter("m5", true)}, says: "4 voters, 2 healthy and 3 needed"},
+		"a learner, the others are well":   {members: []etcd.Seen{joining, voter("m2", true)}, removed: true},
+		"with a learner that does nothing": {members: []etcd.Seen{self, voter("m2", true), learner("m3")}, removed: true},
+		"the only one that votes":          {members: []etcd.Seen{self, learner("m2")}, says: "m1 is the only voter: without it there is no cluster"},
+		"removed already":                  {members: []etcd.Seen{voter("m2", true)}},
 		"nobody answers":                   {unknown: "connection refused", says: "connection refused"},
 		"nobody answers, it never ran":     {unknown: "connection refused", noData: true},
 	} {
@@ -64,10 +69,10 @@ func TestRemovalDoesTheArithmeticOfTheQuorum(t *testing.T) {
 // A member without a name has not started: it is not the one whose manifest
 // names none.
 func TestAMemberWithoutANameIsAnother(t *testing.T) {
-	e := &cluster.LocalEtcd{PeerURLs: []string{"https://m1:2380"}, HasData: true, Members: []cluster.EtcdMember{
-		{ID: 1, Name: "default", PeerURLs: []string{"https://m1:2380"}, Healthy: true},
-		{ID: 2, Name: "m2", PeerURLs: []string{"https://m2:2380"}, Healthy: true},
-		{ID: 3, PeerURLs: []string{"https://m3:2380"}, Learner: true},
+	e := &cluster.LocalEtcd{PeerURLs: []string{"https://m1:2380"}, HasData: true, Members: []etcd.Seen{
+		{Member: etcd.Member{ID: 1, Name: "default", PeerURLs: []string{"https://m1:2380"}}},
+		{Member: etcd.Member{ID: 2, Name: "m2", PeerURLs: []string{"https://m2:2380"}}},
+		{Member: etcd.Member{ID: 3, PeerURLs: []string{"https://m3:2380"}, Learner: true}, Err: etcd.ErrUnavailable},
 	}}
 	if r := e.Removal(); r.Member == nil || r.Member.ID != 1 {
 		t.Errorf("removes %+v", r)

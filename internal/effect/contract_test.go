@@ -93,8 +93,8 @@ func highAvailabilityRows(t *testing.T) map[string]row {
 		sharedRows(t),
 		joinRows(),
 		keepRows(),
-		reloadedRows(),
 		fieldsRows(t),
+		reloadedRows(),
 	)
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clusteradm/clusteradm/internal/cri"
 	"github.com/clusteradm/clusteradm/internal/effect"
 	"github.com/clusteradm/clusteradm/internal/etcd"
 	"github.com/clusteradm/clusteradm/internal/lease"
@@ -14,7 +15,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/secret"
 )
 
-const ourPeer = "https://192.0.2.12:2380"
+const ourPeer, ourClient = "https://192.0.2.12:2380", "192.0.2.12:2379"
 
 func clock() time.Time { return now }
 
@@ -57,6 +58,7 @@ func etcdPod() effect.EtcdPod {
 func joinRows() map[string]row {
 	add := effect.EtcdLearner{Host: "n1", PeerURL: ourPeer}
 	vote := effect.EtcdVoter{Host: "n1", PeerURL: ourPeer}
+	serves := effect.EtcdServes{Host: "n1", PeerURL: ourPeer, Addr: ourClient}
 	orphans := effect.EtcdOrphans{Host: "n1", Keep: ourPeer}
 	turn := effect.Turn{Holder: "cp2", Now: clock}
 	over := effect.Turn{Holder: "cp2", Released: true, Now: clock}
@@ -69,6 +71,11 @@ func joinRows() map[string]row {
 
 		"etcd voter, learner": {effect: vote, before: members(founder(), us)},
 		"etcd voter, votes":   {effect: vote, before: members(founder(), voter), so: true},
+
+		"etcd serves, it does":     {effect: serves, before: both(members(founder(), us), etcdRuns(true)), so: true},
+		"etcd serves, nobody":      {effect: serves, before: both(members(founder(), us), etcdRuns(false))},
+		"etcd serves, with a vote": {effect: serves, before: both(members(founder(), voter), etcdRuns(false)), so: true},
+		"etcd serves, not running": {effect: serves, before: members(founder(), us), so: true},
 
 		"etcd orphans, none": {effect: orphans, before: members(founder(), us), so: true},
 		"etcd orphans, ours": {effect: orphans, before: members(founder(), learner(7, "", ourPeer)), so: true},
@@ -91,6 +98,26 @@ func joinRows() map[string]row {
 		"turn back, ours":       {effect: over, before: held("cp2", now)},
 		"turn back, another's":  {effect: over, before: held("cp3", now), so: true},
 		"turn back, absent":     {effect: over, so: true},
+	}
+}
+
+// etcdRuns has a container of etcd that serves, or does not before it is
+// restarted.
+func etcdRuns(serves bool) func(*testing.T, *world) {
+	return func(_ *testing.T, w *world) {
+		w.Machine.Put(conf+"/cert", aCertificate, 0o644)
+		run := func(id string) cri.Container {
+			return cri.Container{ID: id, Name: "etcd", Pod: "etcd-cp2", Namespace: "kube-system", Running: true, Created: now}
+		}
+		w.Containers.AddContainer(run("first"))
+		next := func(cri.Container) {
+			w.Containers.AddContainer(run("next"))
+			w.Serves = map[string]string{ourClient: conf + "/cert"}
+		}
+		w.Containers.Restarted = next
+		if serves {
+			w.Serves = map[string]string{ourClient: conf + "/cert"}
+		}
 	}
 }
 
@@ -120,7 +147,8 @@ func TestLostRacesAreNotYet(t *testing.T) {
 		"it was renewed before it was given back": {effect.Turn{Holder: "cp2", Released: true, Now: clock}, held("cp2", now), func(t *testing.T, w *world) {
 			converge(t, w, effect.Turn{Holder: "cp2", Now: func() time.Time { return now.Add(time.Hour) }})
 		}},
-		"another learner": {effect.EtcdLearner{Host: "n1", PeerURL: ourPeer}, members(founder()), members(learner(9, "cp3", "https://192.0.2.13:2380"))},
+		"another learner":    {effect.EtcdLearner{Host: "n1", PeerURL: ourPeer}, members(founder()), members(learner(9, "cp3", "https://192.0.2.13:2380"))},
+		"a voter is too new": {effect.EtcdLearner{Host: "n1", PeerURL: ourPeer}, members(founder()), func(_ *testing.T, w *world) { w.EtcdCluster.Unsettle(1) }},
 		"not in sync": {effect.EtcdVoter{Host: "n1", PeerURL: ourPeer}, members(founder(), learner(7, "cp2", ourPeer)),
 			func(_ *testing.T, w *world) { w.EtcdCluster.Fail(7) }},
 	} {
@@ -152,6 +180,9 @@ func TestNoMemberNoVoteAndNoManifest(t *testing.T) {
 	members(founder())(t, w)
 	if c := look(t, w, effect.EtcdVoter{Host: "n1", PeerURL: ourPeer}); c.Verb != plan.Unknown {
 		t.Errorf("voter: %+v", c)
+	}
+	if c := look(t, w, effect.EtcdServes{Host: "n1", PeerURL: ourPeer, Addr: ourClient}); c.Verb != plan.Unknown {
+		t.Errorf("serves: %+v", c)
 	}
 	pod := etcdPod()
 	observed, err := pod.Observe(t.Context(), w)

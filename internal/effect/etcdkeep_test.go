@@ -2,6 +2,7 @@ package effect_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/clusteradm/clusteradm/internal/cri"
@@ -61,8 +62,26 @@ func keepRows() map[string]row {
 			pods(w, "default", "etcd-cp1", "etcd", true)
 			pods(w, "kube-system", "etcd-backup-1", "backup", true)
 		}},
-		"pod gone, it runs":      {effect: pod, before: func(_ *testing.T, w *world) { pods(w, "kube-system", "etcd-cp1", "etcd", true) }},
+		"pod gone, it runs":      {effect: pod, before: both(unit(true, true), func(_ *testing.T, w *world) { pods(w, "kube-system", "etcd-cp1", "etcd", true) })},
 		"pod gone, it has ended": {effect: pod, before: func(_ *testing.T, w *world) { pods(w, "kube-system", "etcd-cp1", "etcd", false) }},
+	}
+}
+
+// A kubelet that has ended the pod knows that it is gone and runs on; another is
+// stopped, or it would start the pod again.
+func TestPodGoneStopsTheKubeletOnlyWhereItMust(t *testing.T) {
+	for alive, want := range map[bool]string{true: "inactive", false: "active"} {
+		w := newWorld(t)
+		unit(true, true)(t, w)
+		pods(w, "kube-system", "etcd-cp1", "etcd", alive)
+		if done, err := effect.PodEnded(t.Context(), w, "n1", "etcd"); err != nil || done == alive {
+			t.Errorf("alive %t: ended %t, %v", alive, done, err)
+		}
+		converge(t, w, effect.PodGone{Host: "n1", Name: "etcd"})
+		res, err := w.Machine.Query(t.Context(), host.Cmd{Args: []string{"systemctl", "is-active", "kubelet.service"}})
+		if state := strings.TrimSpace(string(res.Stdout)); state != want {
+			t.Errorf("alive %t: the kubelet is %s, want %s (%v)", alive, state, want, err)
+		}
 	}
 }
 

@@ -38,7 +38,7 @@ func (e EtcdLearner) Diff(observed plan.Observed) plan.Change {
 // Apply implements plan.Effect.
 func (e EtcdLearner) Apply(ctx context.Context, w plan.World, _ plan.Observed) error {
 	_, err := w.EtcdWriter(e.Host).AddLearner(ctx, []string{e.PeerURL})
-	if errors.Is(err, etcd.ErrTooManyLearners) {
+	if errors.Is(err, etcd.ErrTooManyLearners) || errors.Is(err, etcd.ErrUnsettled) {
 		return fmt.Errorf("%w: %w", plan.ErrNotYet, err)
 	}
 	if err != nil {

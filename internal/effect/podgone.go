@@ -3,6 +3,7 @@ package effect
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,9 +11,10 @@ import (
 	"github.com/clusteradm/clusteradm/internal/plan"
 )
 
-// PodGone is a static pod that the container runtime does not have any more.
-// Nothing keeps the kubelet from starting it again: its manifest has to be
-// gone, or the kubelet stopped.
+// PodGone is a static pod, its manifest being gone, that the container runtime
+// does not have any more. The kubelet ends such a pod by itself, and one that
+// has is sure not to start it again. Where it has not, it is stopped first:
+// it might not know yet.
 type PodGone struct {
 	Host  string
 	Name  string        // of the component, and of its container
@@ -56,6 +58,20 @@ func (p PodGone) Observe(ctx context.Context, v plan.View) (plan.Observed, error
 	return o, nil
 }
 
+// alive reports that nobody has ended the pod yet.
+func (o podGoneObserved) alive() bool {
+	return len(o.running) > 0 || slices.ContainsFunc(o.sandboxes, func(s cri.Sandbox) bool { return s.Ready })
+}
+
+// PodEnded reports that the kubelet has ended a static pod.
+func PodEnded(ctx context.Context, v plan.View, host, name string) (bool, error) {
+	observed, err := PodGone{Host: host, Name: name}.Observe(ctx, v)
+	if err != nil {
+		return false, err
+	}
+	return !observed.(podGoneObserved).alive(), nil
+}
+
 // Diff implements plan.Effect.
 func (p PodGone) Diff(observed plan.Observed) plan.Change {
 	if len(observed.(podGoneObserved).sandboxes) == 0 {
@@ -68,6 +84,12 @@ func (p PodGone) Diff(observed plan.Observed) plan.Change {
 // is ended before.
 func (p PodGone) Apply(ctx context.Context, w plan.World, observed plan.Observed) error {
 	o, runtime := observed.(podGoneObserved), w.RuntimeWriter(p.Host)
+	if o.alive() {
+		kubelet := Stopped{Host: p.Host, Name: "kubelet.service"}
+		if err := kubelet.Apply(ctx, w, nil); err != nil {
+			return err
+		}
+	}
 	for _, c := range o.running {
 		if err := runtime.StopContainer(ctx, c.ID, p.Grace); err != nil {
 			return fmt.Errorf("stop %s: %w", p.Name, err)

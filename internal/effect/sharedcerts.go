@@ -2,7 +2,6 @@ package effect
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -50,12 +49,12 @@ func (e SharedCerts) Observe(ctx context.Context, v plan.View) (plan.Observed, e
 	case err != nil:
 		return nil, wrapObserve(e, err)
 	}
-	wanted, err := pki.Open(entries(e.Secret), e.Under)
+	wanted, err := pki.Open(kube.SecretData(e.Secret), e.Under)
 	if err != nil {
 		return nil, wrapObserve(e, err)
 	}
 	o := sharedObserved{live: live}
-	if found, err := pki.Open(entries(live), e.Under); err != nil {
+	if found, err := pki.Open(kube.SecretData(live), e.Under); err != nil {
 		o.due = "this certificate key does not decrypt it"
 	} else if !maps.EqualFunc(found, wanted, secret.Bytes.Equal) {
 		o.due = "content differs"
@@ -142,7 +141,7 @@ func (e SharedCerts) Apply(ctx context.Context, w plan.World, observed plan.Obse
 
 func (e SharedCerts) replace(ctx context.Context, w kube.Writer, live, s *unstructured.Unstructured) error {
 	data := map[string]any{}
-	for name := range entries(live) {
+	for name := range kube.SecretData(live) {
 		data[name] = nil // removed
 	}
 	wanted, _, _ := unstructured.NestedMap(s.Object, "data")
@@ -156,19 +155,4 @@ func (e SharedCerts) replace(ctx context.Context, w kube.Writer, live, s *unstru
 		return fmt.Errorf("share certificates: %w", err)
 	}
 	return nil
-}
-
-// entries are those of a Secret; what is not base64 is no ciphertext either.
-func entries(s *unstructured.Unstructured) map[string][]byte {
-	data, _, _ := unstructured.NestedMap(s.Object, "data")
-	found := make(map[string][]byte, len(data))
-	for name, value := range data {
-		text, _ := value.(string) // an empty entry may be null
-		raw, err := base64.StdEncoding.DecodeString(text)
-		if err != nil {
-			raw = []byte(text)
-		}
-		found[name] = raw
-	}
-	return found
 }

@@ -15,6 +15,9 @@ var (
 	// ErrTooManyLearners reports that another member is joining: etcd takes in
 	// one at a time (--max-learners).
 	ErrTooManyLearners = errors.New("etcd has a learner already")
+	// ErrUnsettled reports that a voter was away within the last seconds, or is:
+	// etcd takes in nobody before it has been connected to all for five.
+	ErrUnsettled = errors.New("etcd has not been connected to all of its voters for long enough")
 	// ErrNotInSync reports a learner that lacks too much of the leader's log to
 	// be promoted yet.
 	ErrNotInSync = errors.New("the learner is not in sync with the leader yet")
@@ -79,7 +82,8 @@ type Writer interface {
 	RemoveMember(ctx context.Context, id uint64) error
 	// AddLearner adds a member that does not vote yet and returns it. One that is
 	// there with these very peer URLs is returned as it is: the answer to an
-	// earlier call may have been lost. ErrTooManyLearners while another joins.
+	// earlier call may have been lost. ErrTooManyLearners while another joins,
+	// ErrUnsettled soon after another got its vote.
 	AddLearner(ctx context.Context, peerURLs []string) (Member, error)
 	// Promote gives a learner its vote; one that has it is no error.
 	// ErrNotInSync until it has caught up, ErrNotFound when it is not there.

@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,13 +24,17 @@ type Finding struct {
 func Findings(seen []Seen, stayed []Alarm, quota int64) []Finding {
 	var found []Finding
 	add := func(hint, format string, args ...any) {
-		found = append(found, Finding{Message: fmt.Sprintf(format, args...), Hint: hint})
+		found = append(found, Finding{Message: strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; "), Hint: hint})
 	}
 	t := Count(seen)
 	for _, s := range seen {
 		switch {
 		case s.Name == "":
 			add(fmt.Sprintf("clusteradm etcd member remove %x", s.ID), "member %x (%s) was added and never started", s.ID, strings.Join(s.PeerURLs, ","))
+		case errors.Is(s.Err, errNoLeader):
+			add("", "member %s answers and knows no leader", s.Name)
+		case !s.Healthy() && !t.Held():
+			add("journalctl -u kubelet -n 50   # on its machine", "member %s does not serve: %v", s.Name, s.Err)
 		case !s.Healthy():
 			add(fmt.Sprintf("clusteradm etcd member replace %s   # on its machine, or, if that is lost: clusteradm etcd member remove %s", s.Name, s.Name), "member %s does not serve: %v", s.Name, s.Err)
 		case s.Learner:

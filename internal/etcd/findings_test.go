@@ -20,6 +20,7 @@ func TestFindings(t *testing.T) {
 		"an even number":            {members: "hhhh", want: []string{"an even number of voters: of 4 only 1 may fail, as of 3"}},
 		"two":                       {members: "hh", want: []string{"of 2 only 0 may fail, as of 1"}},
 		"one that does not answer":  {members: "hhd", want: []string{"member m3 does not serve: connection refused"}},
+		"no quorum":                 {members: "hdd", want: []string{"member m2 does not serve", "member m3 does not serve"}},
 		"one that never started":    {members: "hhhu", want: []string{"member 4 (https://m4:2380) was added and never started"}},
 		"a learner":                 {members: "hhhl", want: []string{"member m4 is a learner"}},
 		"different versions":        {members: "hhh", change: func(s []etcd.Seen) { s[1].Status.Version = "3.6.16" }, want: []string{"members run different versions: 3.6.16, 3.6.8"}},

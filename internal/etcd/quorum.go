@@ -146,14 +146,14 @@ func joinable(members []Seen, t Tally) string {
 	at := slices.IndexFunc(members, func(m Seen) bool { return m.Learner })
 	switch {
 	case t.Healthy < t.Voters:
-		return "etcd takes in no member while a voter does not answer" + silent(members)
+		return "etcd takes in no member while a voter is not healthy" + silent(members)
 	case at >= 0:
 		return fmt.Sprintf("etcd takes in one member at a time, and %s is joining", members[at].Shown())
 	}
 	return ""
 }
 
-// silent names the voters that do not answer, as the end of a sentence.
+// silent names the voters that are not healthy, as the end of a sentence.
 func silent(members []Seen) string {
 	var names []string
 	for _, m := range members {
@@ -165,5 +165,5 @@ func silent(members []Seen) string {
 		return ""
 	}
 	slices.Sort(names)
-	return "; no answer of " + strings.Join(names, ", ")
+	return "; not healthy: " + strings.Join(names, ", ")
 }

@@ -58,12 +58,12 @@ func TestSimulate(t *testing.T) {
 		{"h", etcd.Remove, no, "m1 is the only voter: without it there is no cluster"},
 		{"hl", etcd.Remove, no, "m1 is the only voter"},
 		{"hh", etcd.Remove, yes, "without m1 etcd has 1 voter, 1 healthy: none may fail"},
-		{"dh", etcd.Remove, no, "2 voters, 1 healthy and 2 needed: there is no quorum, so no member can be removed; no answer of m1"},
-		{"hd", etcd.Remove, no, "so no member can be removed; no answer of m2"},
+		{"dh", etcd.Remove, no, "2 voters, 1 healthy and 2 needed: there is no quorum, so no member can be removed; not healthy: m1"},
+		{"hd", etcd.Remove, no, "so no member can be removed; not healthy: m2"},
 		{"hhh", etcd.Remove, yes, "without m1 etcd has 2 voters, 2 healthy: none may fail"},
 		{"dhh", etcd.Remove, yes, "without m1 etcd has 2 voters, 2 healthy: none may fail"},
-		{"hhd", etcd.Remove, no, "without m1 etcd would have 2 voters, 1 healthy and 2 needed: there is no quorum; no answer of m3"},
-		{"ddh", etcd.Remove, no, "no answer of m1, m2"},
+		{"hhd", etcd.Remove, no, "without m1 etcd would have 2 voters, 1 healthy and 2 needed: there is no quorum; not healthy: m3"},
+		{"ddh", etcd.Remove, no, "not healthy: m1, m2"},
 		{"hhhh", etcd.Remove, yes, "3 voters, 3 healthy: 1 may fail"},
 		{"hhhd", etcd.Remove, yes, "3 voters, 2 healthy: none may fail"},
 		{"dhhd", etcd.Remove, no, "4 voters, 2 healthy and 3 needed"},
@@ -72,7 +72,7 @@ func TestSimulate(t *testing.T) {
 		{"dhhhd", etcd.Remove, yes, "4 voters, 3 healthy: none may fail"},
 		{"lhh", etcd.Remove, yes, "without m1 etcd has 2 voters, 2 healthy"},
 		{"uh", etcd.Remove, yes, "without https://m1:2380 etcd has 1 voter, 1 healthy"},
-		{"uhd", etcd.Remove, no, "so no member can be removed; no answer of m3"},
+		{"uhd", etcd.Remove, no, "so no member can be removed; not healthy: m3"},
 
 		{"h", etcd.Replace, no, "m1 is the only voter"},
 		{"hh", etcd.Replace, yes, "without m1 etcd has 1 voter, 1 healthy"},
@@ -80,7 +80,7 @@ func TestSimulate(t *testing.T) {
 		{"dhh", etcd.Replace, yes, "without m1 etcd has 2 voters, 2 healthy: none may fail"},
 		{"hhh", etcd.Replace, yes, "2 voters, 2 healthy"},
 		{"hhd", etcd.Replace, no, "without m1 etcd would have"},
-		{"dhhhd", etcd.Replace, no, "m1 could be removed and not added again: etcd takes in no member while a voter does not answer; no answer of m5"},
+		{"dhhhd", etcd.Replace, no, "m1 could be removed and not added again: etcd takes in no member while a voter is not healthy; not healthy: m5"},
 		{"dhhu", etcd.Replace, no, "etcd takes in one member at a time, and https://m4:2380 is joining"},
 		{"uhh", etcd.Replace, yes, "without https://m1:2380 etcd has 2 voters"},
 
@@ -89,9 +89,9 @@ func TestSimulate(t *testing.T) {
 		{"hd", etcd.Restart, no, "while m1 is away etcd would have 2 voters, 0 healthy and 2 needed"},
 		{"dh", etcd.Restart, yes, "m1 is not counted on"},
 		{"hhh", etcd.Restart, yes, "while m1 is away etcd has 3 voters, 2 healthy: none may fail"},
-		{"hhd", etcd.Restart, no, "while m1 is away etcd would have 3 voters, 1 healthy and 2 needed: there is no quorum; no answer of m3"},
+		{"hhd", etcd.Restart, no, "while m1 is away etcd would have 3 voters, 1 healthy and 2 needed: there is no quorum; not healthy: m3"},
 		{"hhhhd", etcd.Restart, yes, "5 voters, 3 healthy: none may fail"},
-		{"hhhdd", etcd.Restart, no, "no answer of m4, m5"},
+		{"hhhdd", etcd.Restart, no, "not healthy: m4, m5"},
 		{"lhd", etcd.Restart, yes, "m1 is not counted on"},
 
 		{"h", etcd.Defragment, yes, "etcd answers nobody while m1 is away"},
@@ -101,8 +101,8 @@ func TestSimulate(t *testing.T) {
 
 		{"h", etcd.AddLearner, yes, "a learner has no vote: 1 voter, 1 healthy"},
 		{"hhh", etcd.AddLearner, yes, "a learner has no vote: 3 voters"},
-		{"hhd", etcd.AddLearner, no, "etcd takes in no member while a voter does not answer; no answer of m3"},
-		{"hdd", etcd.AddLearner, no, "no answer of m2, m3"},
+		{"hhd", etcd.AddLearner, no, "etcd takes in no member while a voter is not healthy; not healthy: m3"},
+		{"hdd", etcd.AddLearner, no, "not healthy: m2, m3"},
 		{"hhl", etcd.AddLearner, no, "etcd takes in one member at a time, and m3 is joining"},
 	} {
 		v := etcd.Simulate(seen(c.members), c.change, 1)

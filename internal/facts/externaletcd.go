@@ -31,12 +31,20 @@ type EtcdReader interface {
 	Close()
 }
 
+// ExternalEtcd asks the etcd that others run as this machine's API server would.
+func ExternalEtcd(ctx context.Context, h host.Reader, a Asked) (*cluster.ExternalEtcdFacts, error) {
+	f := (&looker{Reader: h, ctx: ctx}).externalEtcd(a)
+	return f, ctx.Err()
+}
+
 // externalEtcd asks every endpoint at once, and, through the first that tells
 // who they are, every member.
-func (m *looker) externalEtcd(a Asked, e *cluster.ExternalEtcd) {
-	f := &cluster.ExternalEtcdFacts{Files: map[string]secret.Bytes{}}
+func (m *looker) externalEtcd(a Asked) *cluster.ExternalEtcdFacts {
+	e, f := a.Cluster.Etcd.External, &cluster.ExternalEtcdFacts{Files: map[string]secret.Bytes{}}
 	for _, p := range []string{e.CAFile, e.CertFile, e.KeyFile} {
-		if data, err := m.ReadFile(m.ctx, p); p != "" && err == nil {
+		if given := a.Given[p]; p != "" && !given.Empty() {
+			f.Files[p] = given
+		} else if data, err := m.ReadFile(m.ctx, p); p != "" && err == nil {
 			f.Files[p] = secret.NewBytes(data)
 		}
 	}
@@ -48,8 +56,7 @@ func (m *looker) externalEtcd(a Asked, e *cluster.ExternalEtcd) {
 		f.Endpoints = append(f.Endpoints, cluster.EtcdEndpoint{URL: endpoint, Asked: asked})
 	}
 	if a.D == nil {
-		m.set(func(all *cluster.MachineFacts) { all.Etcd = f })
-		return
+		return f
 	}
 	credentials := externalCredentials{f.Files[e.CAFile].Reveal(), f.Files[e.CertFile].Reveal(), f.Files[e.KeyFile]}
 	client, unusable := credentials.http(a.D, e)
@@ -66,9 +73,9 @@ func (m *looker) externalEtcd(a Asked, e *cluster.ExternalEtcd) {
 				at.Error = err.Error()
 			}
 		})
-		all.Go(func() { at.Served = m.served(a.D, at.URL) })
+		all.Go(func() { at.Served = served(m.ctx, a.D, at.URL) })
 		if a.Etcd != nil && unusable == nil {
-			all.Go(func() { tellers[i] = m.listMembers(a, credentials, at) })
+			all.Go(func() { tellers[i] = listMembers(m.ctx, a, credentials, at) })
 		}
 	}
 	all.Wait()
@@ -77,21 +84,21 @@ func (m *looker) externalEtcd(a Asked, e *cluster.ExternalEtcd) {
 			continue
 		}
 		if f.Members == nil {
-			f.Members = m.askMembers(r)
+			f.Members = askMembers(m.ctx, r)
 		}
 		r.Close()
 	}
-	m.set(func(all *cluster.MachineFacts) { all.Etcd = f })
+	return f
 }
 
 // listMembers asks one endpoint who its cluster is, and returns it if it tells.
-func (m *looker) listMembers(a Asked, c externalCredentials, at *cluster.EtcdEndpoint) EtcdReader {
+func listMembers(ctx context.Context, a Asked, c externalCredentials, at *cluster.EtcdEndpoint) EtcdReader {
 	r, err := a.Etcd(at.URL, c.ca, c.cert, c.key)
 	if err != nil {
 		at.Unlisted = err.Error()
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(m.ctx, etcdTimeout)
+	ctx, cancel := context.WithTimeout(ctx, etcdTimeout)
 	defer cancel()
 	members, err := r.Members(ctx)
 	if err != nil {
@@ -106,8 +113,8 @@ func (m *looker) listMembers(a Asked, c externalCredentials, at *cluster.EtcdEnd
 }
 
 // askMembers asks each member itself for its version.
-func (m *looker) askMembers(r etcd.Reader) []cluster.EtcdServer {
-	ctx, cancel := context.WithTimeout(m.ctx, etcdTimeout)
+func askMembers(ctx context.Context, r etcd.Reader) []cluster.EtcdServer {
+	ctx, cancel := context.WithTimeout(ctx, etcdTimeout)
 	defer cancel()
 	seen, _, err := etcd.Look(ctx, r)
 	if err != nil {
@@ -126,19 +133,19 @@ func (m *looker) askMembers(r etcd.Reader) []cluster.EtcdServer {
 
 // served is the chain that a server shows; nil if it shows none. It is judged
 // elsewhere, and nothing is sent to it.
-func (m *looker) served(d host.Dialer, endpoint string) [][]byte {
+func served(ctx context.Context, d host.Dialer, endpoint string) [][]byte {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Scheme != "https" {
 		return nil
 	}
 	port := cmp.Or(u.Port(), "443")
-	ctx, cancel := context.WithTimeout(m.ctx, etcdTimeout)
+	ctx, cancel := context.WithTimeout(ctx, etcdTimeout)
 	defer cancel()
 	conn, err := d.DialHost(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
 	if err != nil {
 		return nil
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // nothing was said
 	var chain [][]byte
 	_ = tls.Client(conn, &tls.Config{
 		ServerName: u.Hostname(), InsecureSkipVerify: true,

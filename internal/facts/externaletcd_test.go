@@ -81,6 +81,12 @@ func TestExternalEtcdIsAsked(t *testing.T) {
 	if at := f.Endpoints[0]; at.Asked != "https://127.0.0.1:1" || at.Error == "" || len(at.Served) != 1 || len(at.Members) != 4 {
 		t.Errorf("%+v", at)
 	}
+	// What a join downloads is here as if it were on the disk.
+	asked.Given = map[string]secret.Bytes{"/given.crt": secret.NewBytes(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))}
+	asked.Cluster = &cluster.Cluster{Etcd: cluster.Etcd{External: &cluster.ExternalEtcd{Endpoints: []string{server.URL}, CAFile: "/given.crt"}}}
+	if f, err := ExternalEtcd(t.Context(), host.AsReader(m), asked); err != nil || f.Endpoints[0].Error != "" || len(f.Members) != 4 {
+		t.Errorf("with a given file: %+v, %v", f, err)
+	}
 	asked.Etcd = nil
 	if f = ask(cluster.ExternalEtcd{Endpoints: []string{server.URL}}); f.Endpoints[0].Error == "" {
 		t.Error("an untrusted server was believed")

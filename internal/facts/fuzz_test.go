@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"reflect"
 	"testing"
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
@@ -56,5 +57,27 @@ func FuzzEtcdManifest(f *testing.F) {
 			t.Error("the certificates directory is /")
 		}
 		_ = runtimeEndpoint(data, data, data)
+	})
+}
+
+func FuzzReplacement(f *testing.F) {
+	f.Add([]byte(`{"id":161,"name":"cp1","aside":"/var/lib/etcd/member.replaced-1","manifest":"a2luZDogUG9kCg=="}`))
+	f.Add([]byte(`{"id":-1}`))
+	f.Add([]byte(`null`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := cluster.DecodeReplacement(data)
+		if err != nil {
+			return
+		}
+		if r.Name == "" || len(r.Manifest) == 0 {
+			t.Fatalf("%+v names no member", r)
+		}
+		again, err := r.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back, err := cluster.DecodeReplacement(again); err != nil || !reflect.DeepEqual(back, r) {
+			t.Errorf("%+v comes back as %+v, %v", r, back, err)
+		}
 	})
 }

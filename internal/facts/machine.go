@@ -47,6 +47,8 @@ type Asked struct {
 	Runtime cri.Reader
 	P       host.Prober
 	D       host.Dialer
+	// Given are files that will be here, by path, and are taken for those that are.
+	Given map[string]secret.Bytes
 	// Etcd connects to one endpoint of an external etcd with the API server's
 	// credentials; nil where it cannot be asked.
 	Etcd func(endpoint string, ca, cert []byte, key secret.Bytes) (EtcdReader, error)
@@ -70,8 +72,11 @@ func Machine(ctx context.Context, h host.Reader, a Asked) (cluster.MachineFacts,
 	if a.Cluster.VirtualIP != nil && a.Node.ControlPlane {
 		m.ask(func() { m.virtualIP(a) })
 	}
-	if e := a.Cluster.Etcd.External; e != nil && a.Node.ControlPlane {
-		m.ask(func() { m.externalEtcd(a, e) })
+	if a.Cluster.Etcd.External != nil && a.Node.ControlPlane {
+		m.ask(func() {
+			etcd := m.externalEtcd(a)
+			m.set(func(f *cluster.MachineFacts) { f.Etcd = etcd })
+		})
 	}
 	err := m.group.Wait()
 	slices.SortFunc(m.facts.Leftovers, func(a, b cluster.Leftover) int { return strings.Compare(a.What, b.What) })

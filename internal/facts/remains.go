@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
@@ -241,20 +240,13 @@ func etcdCertificatesDir(manifest []byte) string {
 
 // EtcdMembers asks etcd for its members and each of them how it is.
 func EtcdMembers(ctx context.Context, r etcd.Reader, e *cluster.LocalEtcd) error {
-	members, err := r.Members(ctx)
+	members, _, err := etcd.Look(ctx, r)
 	if err != nil {
 		e.Unknown = err.Error()
 		return ctx.Err()
 	}
-	e.Members = make([]cluster.EtcdMember, len(members))
-	var g errgroup.Group
-	for i, m := range members {
-		g.Go(func() error {
-			e.Members[i] = cluster.EtcdMember{ID: m.ID, Name: m.Name, PeerURLs: m.PeerURLs, Learner: m.Learner, Healthy: r.Healthy(ctx, m) == nil}
-			return ctx.Err()
-		})
-	}
-	return g.Wait()
+	e.Members = members
+	return nil
 }
 
 // Pods asks the container runtime whether it can be asked.

@@ -153,9 +153,9 @@ func TestWhatDoesNotAnswerIsAFact(t *testing.T) {
 		t.Errorf("etcd: %+v, %v", e, err)
 	}
 	e = &cluster.LocalEtcd{}
-	fake := etcdtest.New(etcd.Member{ID: 1, Name: "a"}, etcd.Member{ID: 2, Name: "b"})
+	fake := etcdtest.New(etcd.Member{ID: 1, Name: "a"}, etcd.Member{ID: 2, Name: "b"}, etcd.Member{ID: 3, Name: "c"})
 	fake.Fail(2)
-	if err := EtcdMembers(t.Context(), fake, e); err != nil || len(e.Members) != 2 || !e.Members[0].Healthy || e.Members[1].Healthy {
+	if err := EtcdMembers(t.Context(), fake, e); err != nil || len(e.Members) != 3 || !e.Members[0].Healthy() || e.Members[1].Healthy() {
 		t.Errorf("members: %+v, %v", e.Members, err)
 	}
 	r := cluster.Remains{}

@@ -198,11 +198,11 @@ type Input struct {
 	Shared  Shared
 	Reset   Reset
 	Etcd    Etcd
+	// Endpoint is for a change of it.
+	Endpoint Endpoint
 	// Binary is where this program is, for units that run it.
 	Binary string
 	Follow Follow
-	// Endpoint is for a change of it.
-	Endpoint Endpoint
 }
 
 // HostFacts are the facts of the node that the list is for.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -52,6 +53,9 @@ func runExpiration(ctx context.Context, s *session.Session, o *controlplane.Flag
 	}
 	now := s.Now()
 	for _, status := range pki.Inspect(f.PKI, k.Cluster) {
+		if status.Missing && k.EtcdAlone() && !strings.Contains(status.Name, "etcd") {
+			continue // is not to be there
+		}
 		row := certificate{Name: status.Name, Path: status.Path, Missing: status.Missing, Problem: status.Problem,
 			CA: status.CA, External: status.External, Subject: status.Subject, Serial: status.Serial}
 		row.expires(status.NotAfter, now)

@@ -118,10 +118,16 @@ func runRenew(ctx context.Context, s *session.Session, o *renewOptions, args []s
 
 func prepareRenewal(ctx context.Context, s *session.Session, k *controlplane.Known, list string, all bool, args []string) (plan.Input, pki.Renewal, error) {
 	names, there := args, pki.Renewable(k.Cluster)
+	if k.EtcdAlone() {
+		there = slices.DeleteFunc(there, func(name string) bool { return !strings.Contains(name, "etcd") })
+	}
 	if all {
 		names = there
 	}
 	for _, name := range names {
+		if !slices.Contains(there, name) && k.EtcdAlone() {
+			return plan.Input{}, pki.Renewal{}, &skippedError{pki.Skipped{Name: name, Reason: "this machine runs etcd alone and has none"}}
+		}
 		if !slices.Contains(there, name) {
 			return plan.Input{}, pki.Renewal{}, &skippedError{pki.Skipped{Name: name, Reason: "etcd is external: its certificates are not this cluster's"}}
 		}

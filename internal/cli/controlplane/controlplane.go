@@ -95,8 +95,23 @@ func Load(ctx context.Context, s *session.Session, o Flags) (*Known, error) {
 	return k, nil
 }
 
+// EtcdAlone reports a machine that runs etcd for others and has nothing else of
+// a cluster.
+func (k *Known) EtcdAlone() bool {
+	return k.Flags[manifests.EtcdName] != nil && k.Flags[manifests.KubeAPIServer] == nil
+}
+
 // ask takes the cluster's own configuration, or what can be told without it.
 func (k *Known) ask(ctx context.Context, s *session.Session, kubeconfig string) {
+	if k.EtcdAlone() { // there is nobody to ask
+		c := *k.Cluster
+		c.KeyAlgorithm = "" // as each certificate has it
+		if dir, ok := strings.CutSuffix(k.Flags[manifests.EtcdName]["trusted-ca-file"], "/etcd/ca.crt"); ok && dir != "" {
+			c.CertificatesDir = dir
+		}
+		k.Cluster = &c
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	found, err := clusterOf(ctx, s, kubeconfig)

@@ -21,6 +21,7 @@ type node struct {
 	cluster.Node
 	facts cluster.HostFacts
 	ca    []byte
+	cert  string      // that a control plane's API server serves
 	api   *world.Lazy // as whom it may ask
 }
 
@@ -44,7 +45,10 @@ func thisNode(ctx context.Context, s *session.Session, at string) (*node, error)
 		return nil, err
 	}
 	n := &node{cluster: k.Cluster, Node: k.Node}
-	_, n.ControlPlane = k.Flags[manifests.KubeAPIServer]
+	var flags map[string]string
+	if flags, n.ControlPlane = k.Flags[manifests.KubeAPIServer]; n.ControlPlane {
+		n.cert = flags["tls-cert-file"]
+	}
 	paths := append(pki.InspectedFiles(k.Cluster), k.Cluster.PKI("ca.crt"))
 	if n.facts, err = facts.Gather(ctx, s.Machine, k.Cluster, paths, false); err == nil {
 		err = facts.Attributes(ctx, s.Machine, &n.facts, append(paths, cluster.AdminConf, cluster.SuperAdminConf, cluster.KubeletConf))

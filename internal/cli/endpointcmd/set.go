@@ -116,11 +116,34 @@ func prepare(ctx context.Context, s *session.Session, n *node, address string) (
 	if err := onTheWire(ctx, view, &in.Endpoint, in.Facts.Now); err != nil {
 		return in, err
 	}
+	if n.cert != n.cluster.PKI("apiserver.crt") {
+		return in, n.ownCertificate(in)
+	}
 	after := *n.cluster
 	after.ControlPlaneEndpoint = address
 	in.Certs.Names = []string{"apiserver"}
 	in.Certs.Files, err = pki.AddNames(n.facts.PKI, &after, n.Node, in.Facts.Now)
 	return in, err
+}
+
+// ownCertificateError reports an API server that serves a certificate that its
+// owner made, without the name.
+type ownCertificateError struct{ path, problem, again string }
+
+func (e *ownCertificateError) Error() string {
+	return "endpoint set: the API server serves " + e.path + ", which is its owner's to make: " + e.problem
+}
+
+// Hint is what comes after.
+func (e *ownCertificateError) Hint() string { return "have it name the endpoint, then: " + e.again }
+
+func (n *node) ownCertificate(in plan.Input) error {
+	for _, s := range in.Endpoint.APIServers {
+		if s.Problem != "" && "https://"+s.Address == n.LocalEndpoint() {
+			return &ownCertificateError{n.cert, s.Problem, "clusteradm endpoint set " + in.Endpoint.Address}
+		}
+	}
+	return nil
 }
 
 // movable reports why a worker's kubelet cannot use the endpoint yet: alone it

@@ -74,7 +74,7 @@ func (e *LostError) Error() string { return "etcd cannot write: " + e.Tally.Stri
 
 // Hint is what brings it back.
 func (e *LostError) Hint() string {
-	return "start the members that do not answer; docs/etcd.md says how"
+	return "journalctl -u kubelet -n 50   # on the machines of members that do not serve; see docs/etcd.md"
 }
 
 func status(s *session.Session) *cobra.Command {

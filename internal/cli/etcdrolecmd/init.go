@@ -2,12 +2,16 @@ package etcdrolecmd
 
 import (
 	"context"
+	"errors"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/clusteradm/clusteradm/internal/cli/exit"
 	"github.com/clusteradm/clusteradm/internal/cli/phasecmd"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
+	"github.com/clusteradm/clusteradm/internal/engine"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/world"
 	"github.com/clusteradm/clusteradm/phases"
@@ -31,7 +35,6 @@ prints what a control plane needs to use them. Run again after an interruption
 it goes on; clusteradm reset takes it back.`,
 		Example: `  clusteradm etcd init
   clusteradm etcd init --config etcd.yaml --dry-run`,
-		Args: session.Args(cobra.NoArgs),
 	}
 	l := initList(s)
 	bind(s, o, cmd, l, l.Phases, true)
@@ -48,7 +51,17 @@ func initList(s *session.Session) phasecmd.List {
 func bind(s *session.Session, o *options, cmd *cobra.Command, l phasecmd.List, some []plan.Phase, whole bool) {
 	o.flags(cmd)
 	cmd.Args = session.Args(cobra.NoArgs)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), s, o, l, some, whole) }
+	if l.Args != "" {
+		cmd.Args = session.Args(cobra.ExactArgs(1))
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		if len(args) == 1 {
+			if o.endpoint, err = address(args[0]); err != nil {
+				return err
+			}
+		}
+		return run(cmd.Context(), s, o, l, some, whole)
+	}
 }
 
 func run(ctx context.Context, s *session.Session, o *options, l phasecmd.List, some []plan.Phase, whole bool) error {
@@ -92,6 +105,11 @@ func run(ctx context.Context, s *session.Session, o *options, l phasecmd.List, s
 		return err
 	}
 	defer members.Close()
+	if o.endpoint != "" {
+		if err := p.membership(ctx, members); err != nil {
+			return err
+		}
+	}
 	planned, err := plan.Build(l.RunName(some, whole), some, p.input, skip)
 	if err != nil {
 		return &exit.UsageError{Err: err}
@@ -99,6 +117,15 @@ func run(ctx context.Context, s *session.Session, o *options, l phasecmd.List, s
 	parts := world.Parts{Runtime: s.NodeRuntime(p.input.Node), Etcd: members}
 	if loaded.DryRun {
 		return s.DryRun(ctx, parts, planned)
+	}
+	if whole && p.runs() {
+		// What cannot be planned is to be mended.
+		if changes, err := s.Plan(ctx, parts, planned); err == nil && reconfigures(changes) {
+			return errors.Join(s.ShowPlan(planned.Name, changes), &exit.PendingError{
+				Err:  errors.New(l.Name + ": etcd runs with other settings than these, and " + l.Name + " does not change them"),
+				Help: "clusteradm etcd init phase etcd local --config FILE   # restarts this member; one machine after the other",
+			})
+		}
 	}
 	if len(planned.Groups) > 0 {
 		if _, err := s.Apply(ctx, parts, planned); err != nil {
@@ -109,4 +136,14 @@ func run(ctx context.Context, s *session.Session, o *options, l phasecmd.List, s
 		return nil
 	}
 	return p.report(s)
+}
+
+// reconfigures reports a manifest that would be another: the kubelet would end
+// etcd for it, at once and on every machine where the command is run again, be
+// it only that a newer clusteradm has a newer etcd.
+func reconfigures(changes []engine.StepChange) bool {
+	return slices.ContainsFunc(changes, func(c engine.StepChange) bool {
+		manifest := strings.HasPrefix(c.Step, "etcd/local/etcd@") || strings.HasPrefix(c.Step, "etcd-member/etcd@")
+		return manifest && c.Change.Verb == plan.Update
+	})
 }

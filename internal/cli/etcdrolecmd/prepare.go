@@ -8,8 +8,10 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/config"
+	"github.com/clusteradm/clusteradm/internal/etcd"
 	"github.com/clusteradm/clusteradm/internal/etcd/client"
 	"github.com/clusteradm/clusteradm/internal/plan"
+	"github.com/clusteradm/clusteradm/internal/secret"
 	"github.com/clusteradm/clusteradm/manifests"
 	"github.com/clusteradm/clusteradm/pki"
 	"github.com/clusteradm/clusteradm/preflight"
@@ -37,7 +39,14 @@ func prepare(ctx context.Context, s *session.Session, o *options, l *config.Load
 	if err != nil {
 		return nil, err
 	}
-	found, err := pki.Read(f.PKI, l.Cluster)
+	// Kubeconfigs are of a node, which this machine is not to be.
+	mine := map[string]secret.Bytes{}
+	for _, file := range files {
+		if data, ok := f.PKI[file]; ok {
+			mine[file] = data
+		}
+	}
+	found, err := pki.Read(mine, l.Cluster)
 	if err != nil {
 		return nil, err
 	}
@@ -59,6 +68,12 @@ func ours(f cluster.HostFacts, n cluster.Node, b *pki.Bundle) bool {
 	return err == nil && flags["name"] == n.Name && flags["initial-advertise-peer-urls"] == manifests.EtcdPeerURL(n) && len(b.Pairs["etcd/ca"].Cert) > 0
 }
 
+// runs reports that this machine's member has started before.
+func (p *prepared) runs() bool {
+	data, ok := p.input.HostFacts().Files[p.input.Cluster.Etcd.DataDir]
+	return p.ours && ok && !data.Empty
+}
+
 // has reports whether a phase is to be carried out.
 func (p *prepared) has(phase string) bool { return slices.Contains(p.names, phase) }
 
@@ -72,6 +87,10 @@ func (p *prepared) checks(s *session.Session, list string) session.Checked {
 // is not on the machine.
 func (p *prepared) ensure() error {
 	in := &p.input
+	if p.endpoint != "" && len(p.found.Pairs["etcd/ca"].Cert) == 0 {
+		dir := in.Cluster.PKI("etcd")
+		return &noAuthorityError{in.Cluster.PKI("etcd", "ca.crt"), "scp HOST:" + dir + "/ca.crt HOST:" + dir + "/ca.key " + dir + "/   # from the machine of etcd init"}
+	}
 	var wanted []pki.Spec
 	for _, spec := range pki.Tree(in.Cluster, in.Node) {
 		if p.has("certs/"+spec.Name) || spec.Base == "etcd/ca" && len(p.found.Pairs[spec.Base].Cert) > 0 {
@@ -88,7 +107,7 @@ func (p *prepared) ensure() error {
 
 // connect is a client of etcd's that has the certificate for health checks. It
 // asks first the member that is there already.
-func (p *prepared) connect(s *session.Session) (*client.Client, error) {
+func (p *prepared) connect(s *session.Session) (session.Etcd, error) {
 	in := p.input
 	var endpoints []string
 	if p.endpoint != "" {
@@ -103,8 +122,16 @@ func (p *prepared) connect(s *session.Session) (*client.Client, error) {
 		endpoints = append(endpoints, own)
 	}
 	pair := in.PKI.Pairs["etcd/healthcheck-client"]
-	return client.New(client.Config{Endpoints: endpoints, CA: in.PKI.Pairs["etcd/ca"].Cert, Cert: pair.Cert, Key: pair.Key, Dial: s.Machine.DialHost})
+	if len(pair.Cert) == 0 || pair.Key.Empty() {
+		return nobody{}, nil // a phase that comes before, and asks nothing
+	}
+	return s.Etcd(client.Config{Endpoints: endpoints, CA: in.PKI.Pairs["etcd/ca"].Cert, Cert: pair.Cert, Key: pair.Key, Dial: s.Machine.DialHost})
 }
+
+// nobody is an etcd that there is nothing to ask with.
+type nobody struct{ etcd.Unavailable }
+
+func (nobody) Close() {}
 
 // noAuthorityError reports a machine without the certificate of etcd's authority.
 type noAuthorityError struct{ Path, Command string }

@@ -5,6 +5,7 @@ package initcmd
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -138,7 +139,8 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 	if err != nil {
 		return err
 	}
-	prepared, _, err := o.fixed(ctx, s, loaded, some, skip)
+	checks := slices.Contains(phasecmd.Names(some, skip), "preflight")
+	prepared, _, err := session.Fixed(ctx, s, o.fix && checks, loaded.DryRun, func() (*prepared, error) { return prepare(ctx, s, loaded, some, skip) })
 	if err != nil {
 		return err
 	}
@@ -147,7 +149,7 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 		return &exit.UsageError{Err: err}
 	}
 	if prepared.has("preflight") {
-		if err := s.Preflight(prepared.checks(s, o.fix && loaded.DryRun)); err != nil {
+		if err := s.Preflight(prepared.Checks(s, o.fix && loaded.DryRun)); err != nil {
 			return err
 		}
 		if !loaded.DryRun { // which shows them with all else

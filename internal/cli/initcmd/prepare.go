@@ -133,7 +133,8 @@ func (p *prepared) share(s *session.Session, asked, whole bool) (bool, error) {
 		}
 		return false, nil
 	case whole && in.Cluster.ControlPlaneEndpoint == "":
-		s.Caution(event.Event{Message: "certificates are shared, but further control planes can join only a cluster that has a controlPlaneEndpoint"})
+		s.Caution(event.Event{Message: "certificates are shared, but further control planes can join only a cluster that has a controlPlaneEndpoint",
+			Hint: "clusteradm endpoint set HOST[:PORT]   # afterwards"})
 	}
 	shared, err := s.Share(in.PKI, in.Cluster.CertificateKey)
 	in.Shared = shared

@@ -7,28 +7,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/clusteradm/clusteradm/internal/cli/session"
-	"github.com/clusteradm/clusteradm/internal/config"
+	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/preflight"
 )
 
-// fixed prepares, and where --fix changed something, again: facts are of
-// before.
-func (o *options) fixed(ctx context.Context, s *session.Session, join *config.Join, checks bool) (*prepared, []string, error) {
-	p, err := prepare(ctx, s, join, checks)
-	if err != nil || !o.fix || !checks {
-		return p, nil, err
-	}
-	fixed, err := s.Fix(ctx, p.input, join.DryRun)
-	if err != nil || len(fixed) == 0 {
-		return p, nil, err
-	}
-	p, err = prepare(ctx, s, join, checks)
-	return p, fixed, err
-}
+// Input is what plans are made of.
+func (p *prepared) Input() plan.Input { return p.input }
 
-// checks are those of join. Of a dry run with --fix, what that would mend is
+// Checks are those of join. Of a dry run with --fix, what that would mend is
 // only a warning.
-func (p *prepared) checks(s *session.Session, dryFix bool) session.Checked {
+func (p *prepared) Checks(s *session.Session, dryFix bool) session.Checked {
 	in, host := p.input, ""
 	if u, err := url.Parse(p.server); err == nil {
 		host = u.Hostname()
@@ -57,15 +45,6 @@ func (o *options) check(ctx context.Context, s *session.Session) error {
 	if err != nil {
 		return err
 	}
-	release, err := s.Lock("preflight", join.DryRun || !o.fix)
-	if err != nil {
-		return err
-	}
-	defer release()
-	s.Warn(join.Warnings, join.Unused)
-	p, fixed, err := o.fixed(ctx, s, join, true)
-	if err != nil {
-		return err
-	}
-	return s.Report(p.checks(s, o.fix && join.DryRun), fixed)
+	return session.CheckAlone(ctx, s, session.Asked{Fix: o.fix, DryRun: join.DryRun, Warnings: join.Warnings, Unused: join.Unused},
+		func() (*prepared, error) { return prepare(ctx, s, join, true) })
 }

@@ -69,7 +69,9 @@ func (p *prepared) takeIn(ctx context.Context, r kube.Reader, key secret.String)
 		return err
 	}
 	if e := in.Cluster.Etcd.External; e != nil {
-		for _, path := range []string{e.CAFile, e.CertFile, e.KeyFile} {
+		paths := []string{e.CAFile, e.CertFile, e.KeyFile} // the last two may be one file
+		slices.Sort(paths)
+		for _, path := range slices.Compact(paths) {
 			if data := files[path]; !data.Empty() {
 				in.Join.Shared = append(in.Join.Shared, pki.NamedFile{Path: path, Content: data, Mode: 0o600})
 			}
@@ -78,6 +80,21 @@ func (p *prepared) takeIn(ctx context.Context, r kube.Reader, key secret.String)
 	all := maps.Clone(f.PKI)
 	maps.Copy(all, files)
 	in.PKI, err = pki.Read(all, in.Cluster)
+	return err
+}
+
+// askExternalEtcd asks the etcd that others run with what this node will show
+// it, for the checks: the files may have been downloaded and be nowhere yet.
+func (p *prepared) askExternalEtcd(ctx context.Context, s *session.Session) error {
+	in := &p.input
+	given := map[string]secret.Bytes{}
+	for _, f := range in.Join.Shared {
+		given[f.Path] = f.Content
+	}
+	found, err := s.ExternalEtcd(ctx, in.Cluster, in.Node, given)
+	f := in.HostFacts()
+	f.Machine.Etcd = found
+	in.Facts.Hosts[in.Node.Host] = f
 	return err
 }
 

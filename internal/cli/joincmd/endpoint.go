@@ -11,16 +11,16 @@ import (
 )
 
 // bootstrapServer is where the kubelet asks for its certificate: through the
-// load balancer where there is one. The kubelet runs that before it has the
-// certificate, and writes its kubelet.conf from what it asked with: so nothing
-// has to be rewritten afterwards, and no kubelet be started twice. Without one,
-// a control plane's talks to its own API server.
+// load balancer where there is one, else a control plane's at its own API
+// server. The kubelet runs static pods before it has the certificate, and writes
+// its kubelet.conf from what it asked with: so nothing has to be rewritten
+// afterwards, and no kubelet be started twice.
 func bootstrapServer(c *cluster.Cluster, n cluster.Node, found string) string {
 	switch {
-	case n.ControlPlane:
-		return c.KubeletEndpoint(n)
 	case c.LoadBalancer != nil:
 		return c.NodeEndpoint(n)
+	case n.ControlPlane:
+		return n.LocalEndpoint()
 	}
 	return found
 }

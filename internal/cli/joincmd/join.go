@@ -1,5 +1,5 @@
 // Package joincmd is `clusteradm join`: find and trust the cluster, learn its
-// configuration, and make this machine a worker of it.
+// configuration, and make this machine a worker or a control plane of it.
 package joincmd
 
 import (
@@ -30,8 +30,9 @@ func New(s *session.Session) *cobra.Command {
 	o := &options{}
 	cmd := &cobra.Command{
 		Use:   "join" + argument,
-		Short: "Make this machine a worker of a cluster",
-		Long: `Make this machine a worker of a cluster.
+		Short: "Make this machine a worker or a further control plane of a cluster",
+		Long: `Make this machine a worker of a cluster, or with --control-plane a further
+control plane.
 
 The cluster is found at the endpoint and trusted by the token's signature and
 the pin of its certificate authority, or found and trusted by a kubeconfig that
@@ -39,10 +40,17 @@ the administrator handed over. On a control plane,
 
   clusteradm token create --print-join-command
 
-prints the whole command. Run again after an interruption it goes on; run on a
-node of the cluster it changes nothing.`,
+prints the whole command; with --control-plane that of a control plane. Its
+certificate key decrypts what all control planes share; or that is brought to
+/etc/kubernetes/pki by hand. Control planes that join at the same time take
+turns.
+
+Run again after an interruption it goes on; run on a node of the cluster it
+changes nothing.`,
 		Example: `  clusteradm join 10.0.0.1:6443 --token abcdef.0123456789abcdef \
     --discovery-token-ca-cert-hash sha256:…
+  clusteradm join 10.0.0.1:6443 --token abcdef.0123456789abcdef \
+    --discovery-token-ca-cert-hash sha256:… --control-plane --certificate-key -
   clusteradm join --discovery-file /root/cluster.conf
   clusteradm join --config join.yaml --dry-run`,
 	}
@@ -139,12 +147,12 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 	if err != nil {
 		return err
 	}
-	if slices.Contains(skip, "etcd-join") {
+	if slices.Contains(skip, "etcd-join") && slices.Contains(phasecmd.Names(some, nil), "etcd-member") {
 		skip = append(skip, "etcd-member") // kubeadm's phase is both
 	}
 	names := phasecmd.Names(some, skip)
 	checks := slices.Contains(names, "preflight")
-	prepared, _, err := o.fixed(ctx, s, join, checks)
+	prepared, _, err := session.Fixed(ctx, s, o.fix && checks, join.DryRun, func() (*prepared, error) { return prepare(ctx, s, join, checks) })
 	if err != nil {
 		return err
 	}
@@ -155,7 +163,7 @@ func run(ctx context.Context, s *session.Session, o *options, some []plan.Phase,
 		return &exit.UsageError{Err: err}
 	}
 	if checks {
-		if err := s.Preflight(prepared.checks(s, o.fix && join.DryRun)); err != nil {
+		if err := s.Preflight(prepared.Checks(s, o.fix && join.DryRun)); err != nil {
 			return err
 		}
 		if !join.DryRun { // which shows them with all else

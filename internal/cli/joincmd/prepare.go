@@ -95,10 +95,13 @@ func prepare(ctx context.Context, s *session.Session, join *config.Join, checks 
 	if err := withEndpoint(ctx, s, bootstrap, &p.input); err != nil {
 		return nil, err
 	}
-	if join.Node.ControlPlane {
-		return p, p.takeIn(ctx, bootstrap, join.CertificateKey)
+	if !join.Node.ControlPlane {
+		return p, nil
 	}
-	return p, nil
+	if err := p.takeIn(ctx, bootstrap, join.CertificateKey); err != nil || !checks || c.Etcd.External == nil {
+		return p, err
+	}
+	return p, p.askExternalEtcd(ctx, s)
 }
 
 // ours reports that what is on the machine is of an earlier join to this

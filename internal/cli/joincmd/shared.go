@@ -41,7 +41,7 @@ func (e *SharedError) Hints() []string { return e.Mends }
 // share is how a control plane gives its certificates to others.
 var share = []string{
 	"on a control plane run: clusteradm init phase upload-certs --upload-certs",
-	"on a control plane run: clusteradm token create --print-join-command --certificate-key KEY",
+	"on a control plane run: clusteradm token create --print-join-command --control-plane",
 }
 
 // sharedFiles are the keys and certificates that control planes share, by path:

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/clusteradm/clusteradm/internal/config"
 	"github.com/clusteradm/clusteradm/internal/event"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/world"
@@ -106,6 +107,50 @@ func (s *Session) Fix(ctx context.Context, in plan.Input, dryRun bool) ([]string
 		}
 	}
 	return slices.Compact(fixed), nil
+}
+
+// Prepared is what a command knows before it plans.
+type Prepared interface {
+	Input() plan.Input
+	Checks(s *Session, dryFix bool) Checked
+}
+
+// Fixed prepares, and where --fix changed something, again: facts are of
+// before. What it returns besides is what was fixed.
+func Fixed[P Prepared](ctx context.Context, s *Session, fix, dryRun bool, prepare func() (P, error)) (P, []string, error) {
+	p, err := prepare()
+	if err != nil || !fix {
+		return p, nil, err
+	}
+	fixed, err := s.Fix(ctx, p.Input(), dryRun)
+	if err != nil || len(fixed) == 0 {
+		return p, nil, err
+	}
+	p, err = prepare()
+	return p, fixed, err
+}
+
+// Asked is what a command that makes checks alone was asked.
+type Asked struct {
+	Fix, DryRun bool
+	Warnings    config.Errors
+	Unused      []string
+}
+
+// CheckAlone prepares under the machine's lock, makes the checks and reports
+// what they found.
+func CheckAlone[P Prepared](ctx context.Context, s *Session, a Asked, prepare func() (P, error)) error {
+	release, err := s.Lock("preflight", a.DryRun || !a.Fix)
+	if err != nil {
+		return err
+	}
+	defer release()
+	s.Warn(a.Warnings, a.Unused)
+	p, fixed, err := Fixed(ctx, s, a.Fix, a.DryRun, prepare)
+	if err != nil {
+		return err
+	}
+	return s.Report(p.Checks(s, a.Fix && a.DryRun), fixed)
 }
 
 // Ignoring is what a run passes over: what the user named, and in a dry run

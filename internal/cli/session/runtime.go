@@ -58,7 +58,13 @@ func (s *Session) CheckFacts(ctx context.Context, c *cluster.Cluster, n cluster.
 	return f, err
 }
 
+// ExternalEtcd is what is known of an etcd that others run, asked with files that
+// will be here.
+func (s *Session) ExternalEtcd(ctx context.Context, c *cluster.Cluster, n cluster.Node, given map[string]secret.Bytes) (*cluster.ExternalEtcdFacts, error) {
+	return facts.ExternalEtcd(ctx, s.Machine, facts.Asked{Cluster: c, Node: n, D: s.Machine, Etcd: s.externalEtcd, Given: given})
+}
+
 // externalEtcd connects to one endpoint of an etcd that others run.
 func (s *Session) externalEtcd(endpoint string, ca, cert []byte, key secret.Bytes) (facts.EtcdReader, error) {
-	return etcdclient.New(etcdclient.Config{Endpoints: []string{endpoint}, CA: ca, Cert: cert, Key: key, Dial: s.Machine.DialHost})
+	return s.Etcd(etcdclient.Config{Endpoints: []string{endpoint}, CA: ca, Cert: cert, Key: key, Dial: s.Machine.DialHost})
 }

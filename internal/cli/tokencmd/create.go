@@ -82,13 +82,8 @@ func (o *createOptions) run(ctx context.Context, s *session.Session, args []stri
 		return err
 	}
 	o.certificateKey = given[0]
-	switch {
-	case o.certificateKey != "" && !o.printJoin:
-		return &exit.UsageError{Err: errors.New("--certificate-key is for --print-join-command"), Help: "clusteradm token create --help"}
-	case o.controlPlane && !o.printJoin:
-		return &exit.UsageError{Err: errors.New("--control-plane is for --print-join-command"), Help: "clusteradm token create --help"}
-	case o.certificateKey != "" && !regexp.MustCompile(`^[0-9a-fA-F]{64}$`).MatchString(o.certificateKey):
-		return &exit.UsageError{Err: errors.New("--certificate-key: want 64 hexadecimal digits"), Help: "clusteradm certs certificate-key"}
+	if err := o.usage(); err != nil {
+		return err
 	}
 	if args, err = s.Given(args); err != nil {
 		return err
@@ -125,6 +120,8 @@ func (o *createOptions) run(ctx context.Context, s *session.Session, args []stri
 			return err
 		}
 		key = shares.key
+	} else if !key.Empty() {
+		warnUnshared(ctx, s, c, key)
 	}
 	for _, t := range tokens {
 		if err := token.Create(ctx, c, t.ID, manifests.TokenSecret(t, now)); err != nil {
@@ -137,6 +134,19 @@ func (o *createOptions) run(ctx context.Context, s *session.Session, args []stri
 		}
 	}
 	return o.print(ctx, s, c, tokens[0], key)
+}
+
+// usage says which flags do not go together.
+func (o *createOptions) usage() error {
+	switch {
+	case o.certificateKey != "" && !o.printJoin:
+		return &exit.UsageError{Err: errors.New("--certificate-key is for --print-join-command"), Help: "clusteradm token create --help"}
+	case o.controlPlane && !o.printJoin:
+		return &exit.UsageError{Err: errors.New("--control-plane is for --print-join-command"), Help: "clusteradm token create --help"}
+	case o.certificateKey != "" && !regexp.MustCompile(`^[0-9a-fA-F]{64}$`).MatchString(o.certificateKey):
+		return &exit.UsageError{Err: errors.New("--certificate-key: want 64 hexadecimal digits"), Help: "clusteradm certs certificate-key"}
+	}
+	return nil
 }
 
 func (o *createOptions) preview(ctx context.Context, s *session.Session, r kube.Reader, tokens []cluster.Token, shares *sharing) error {

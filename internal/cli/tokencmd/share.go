@@ -7,15 +7,20 @@ import (
 	"io/fs"
 	"slices"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"github.com/clusteradm/clusteradm/internal/cli/controlplane"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/discovery"
 	"github.com/clusteradm/clusteradm/internal/engine"
+	"github.com/clusteradm/clusteradm/internal/event"
+	"github.com/clusteradm/clusteradm/internal/kube"
 	"github.com/clusteradm/clusteradm/internal/kube/client"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/secret"
 	"github.com/clusteradm/clusteradm/internal/world"
+	"github.com/clusteradm/clusteradm/manifests"
 	"github.com/clusteradm/clusteradm/phases"
 	"github.com/clusteradm/clusteradm/pki"
 )
@@ -34,6 +39,9 @@ type sharing struct {
 	parts world.Parts
 	plan  *plan.Plan
 	key   secret.String
+	// replaces is true when what is shared now is under another key: commands
+	// with that one are of no use afterwards.
+	replaces bool
 }
 
 func prepareSharing(ctx context.Context, s *session.Session, c *client.Client, key secret.String) (*sharing, error) {
@@ -42,7 +50,7 @@ func prepareSharing(ctx context.Context, s *session.Session, c *client.Client, k
 		return nil, err
 	}
 	if found.ControlPlaneEndpoint == "" {
-		return nil, &shareError{reason: "further control planes can join only a cluster that has a controlPlaneEndpoint"}
+		return nil, &shareError{"further control planes can join only a cluster that has a controlPlaneEndpoint", "clusteradm endpoint set HOST[:PORT]"}
 	}
 	bundle, err := localBundle(ctx, s, found)
 	if err != nil {
@@ -58,7 +66,15 @@ func prepareSharing(ctx context.Context, s *session.Session, c *client.Client, k
 	phase := phases.UploadCerts()
 	p, err := plan.Build(phase.Name, []plan.Phase{phase}, plan.Input{Cluster: found, PKI: bundle,
 		Facts: cluster.Facts{Now: s.Now()}, Shared: shared}, nil)
-	return &sharing{world.Parts{Kube: c}, p, shared.Key}, err
+	if err != nil {
+		return nil, err
+	}
+	live, err := c.Get(ctx, kube.RefOf(manifests.SharedCerts(nil)))
+	if err == nil {
+		_, err = pki.Open(kube.SecretData(live), shared.Key)
+	}
+	var other *pki.SharedError
+	return &sharing{world.Parts{Kube: c}, p, shared.Key, errors.As(err, &other)}, nil
 }
 
 // localBundle is what this machine has of what control planes share.
@@ -113,9 +129,12 @@ func sameCluster(ctx context.Context, c *client.Client, found *cluster.Cluster, 
 // and doing it again does no harm.
 func (sh *sharing) run(ctx context.Context, s *session.Session) error {
 	e, done := s.Engine(sh.parts)
-	defer done()
 	e.Begin = nil
 	_, err := e.Apply(ctx, sh.plan)
+	done()
+	if err == nil && sh.replaces {
+		s.Caution(event.Event{Message: "commands that were printed earlier join no control plane any more: their certificate key is another"})
+	}
 	var stopped *engine.StoppedError
 	if ctx.Err() != nil || !errors.As(err, &stopped) {
 		return err
@@ -125,4 +144,19 @@ func (sh *sharing) run(ctx context.Context, s *session.Session) error {
 		failed = append(failed, f.Err)
 	}
 	return fmt.Errorf("share certificates: %w", errors.Join(failed...))
+}
+
+// warnUnshared says of a command that control planes join with that it does not
+// work as things are, as far as that can be seen from here.
+func warnUnshared(ctx context.Context, s *session.Session, r kube.Reader, key secret.String) {
+	live, err := r.Get(ctx, kube.RefOf(manifests.SharedCerts(nil)))
+	switch {
+	case apierrors.IsNotFound(err):
+		err = errors.New("the shared certificates are not there: they expired, or were never shared")
+	case err == nil:
+		_, err = pki.Open(kube.SecretData(live), key)
+	}
+	if err != nil {
+		s.Caution(event.Event{Message: err.Error(), Hint: "clusteradm token create --print-join-command --control-plane"})
+	}
 }

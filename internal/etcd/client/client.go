@@ -208,6 +208,8 @@ func (c *Client) AddLearner(ctx context.Context, peerURLs []string) (etcd.Member
 	switch {
 	case answered(err, "too many learner members in cluster"):
 		err = etcd.ErrTooManyLearners
+	case refusal(err):
+		err = etcd.ErrUnsettled
 	case err == nil:
 		return added, nil
 	}

@@ -33,7 +33,7 @@ type servers struct {
 	members []*pb.Member
 	sick    map[uint64]bool
 	lose    int   // answers of MemberRemove that get lost
-	refuse  error // what MemberRemove says
+	refuse  error // what MemberRemove and MemberAdd say
 	leader  uint64
 	alarms  []*pb.AlarmMember
 }
@@ -117,6 +117,9 @@ func (m *member) MemberAdd(_ context.Context, r *pb.MemberAddRequest) (*pb.Membe
 	defer m.mu.Unlock()
 	if err := m.up(); err != nil {
 		return nil, err
+	}
+	if m.refuse != nil {
+		return nil, m.refuse
 	}
 	id := uint64(1)
 	for _, each := range m.members {
@@ -287,6 +290,10 @@ func TestRefusalIsTold(t *testing.T) {
 		err := c.RemoveMember(t.Context(), 2)
 		if err == nil || errors.Is(err, etcd.ErrUnavailable) || !strings.Contains(err.Error(), status.Convert(refusal).Message()) {
 			t.Errorf("refused with %v, told %v", refusal, err)
+		}
+		_, err = c.AddLearner(t.Context(), []string{"https://192.0.2.9:2380"})
+		if unsettled := strings.HasSuffix(refusal.Error(), "unhealthy cluster"); err == nil || errors.Is(err, etcd.ErrUnsettled) != unsettled {
+			t.Errorf("refused to add with %v, told %v", refusal, err)
 		}
 	}
 }

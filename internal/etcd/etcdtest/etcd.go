@@ -19,7 +19,9 @@ type Etcd struct {
 	sick    map[uint64]bool
 	leader  uint64
 	alarms  []etcd.Alarm
-	sizes   map[uint64][2]int64 // of databases that are not of the usual size: file, in use
+	// unsettled is how many more learners are refused since a voter is too new.
+	unsettled int
+	sizes     map[uint64][2]int64 // of databases that are not of the usual size: file, in use
 	// mutations counts changes. The answer to number lose is lost: the change is
 	// done all the same.
 	mutations, lose int
@@ -40,8 +42,15 @@ func New(members ...etcd.Member) *Etcd {
 	return e
 }
 
-// Add adds a member, or replaces it.
-func (e *Etcd) Add(m etcd.Member) { e.mu.Lock(); defer e.mu.Unlock(); e.members[m.ID] = m }
+// Add adds a member, or replaces it. The first voter leads.
+func (e *Etcd) Add(m etcd.Member) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.members[m.ID] = m
+	if e.leader == 0 && !m.Learner {
+		e.leader = m.ID
+	}
+}
 
 // Fail makes a member not answer.
 func (e *Etcd) Fail(id uint64) { e.mu.Lock(); defer e.mu.Unlock(); e.sick[id] = true }
@@ -68,6 +77,9 @@ func (e *Etcd) Grow(id uint64, size, inUse int64) {
 	defer e.mu.Unlock()
 	e.sizes[id] = [2]int64{size, inUse}
 }
+
+// Unsettle has the next n learners refused, as soon after another's vote.
+func (e *Etcd) Unsettle(n int) { e.mu.Lock(); defer e.mu.Unlock(); e.unsettled = n }
 
 // Raise raises an alarm.
 func (e *Etcd) Raise(a etcd.Alarm) { e.mu.Lock(); defer e.mu.Unlock(); e.alarms = append(e.alarms, a) }
@@ -245,6 +257,10 @@ func (e *Etcd) AddLearner(ctx context.Context, peerURLs []string) (added etcd.Me
 	}
 	e.mu.Unlock()
 	err = e.change(ctx, func() error {
+		if e.unsettled > 0 {
+			e.unsettled--
+			return etcd.ErrUnsettled
+		}
 		id := uint64(1)
 		for have, m := range e.members {
 			if m.Learner {

@@ -45,6 +45,7 @@ type Machine struct {
 	programs  map[string]Program
 	network   network
 	swaps     map[string]string // lines of /proc/swaps that were switched off
+	changed   func(path string) // see OnChange
 }
 
 var _ host.Host = (*Machine)(nil)
@@ -92,6 +93,23 @@ func (m *Machine) AddProgram(name string, run Program) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.programs[name] = run
+}
+
+// OnChange is called after each file that was written and each path that was
+// removed, as a kubelet is told of its manifests.
+func (m *Machine) OnChange(changed func(path string)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.changed = changed
+}
+
+func (m *Machine) tell(p string) {
+	m.mu.Lock()
+	changed := m.changed
+	m.mu.Unlock()
+	if changed != nil {
+		changed(p)
+	}
 }
 
 // Query interprets a command of the read-only table.

@@ -27,6 +27,7 @@ func (m *Machine) WriteFiles(ctx context.Context, files []host.File) error {
 		if err := m.on(ctx, "write", f.Path, func() error { return m.replace(f) }); err != nil {
 			return err
 		}
+		m.tell(f.Path)
 	}
 	return nil
 }
@@ -150,7 +151,7 @@ func (m *Machine) Mkdir(ctx context.Context, p string, attr host.Attr) error {
 
 // Remove removes a path and all below it.
 func (m *Machine) Remove(ctx context.Context, p string) error {
-	return m.on(ctx, "remove", p, func() error {
+	err := m.on(ctx, "remove", p, func() error {
 		if path.Clean(p) == "/" {
 			return fs.ErrInvalid
 		}
@@ -165,4 +166,8 @@ func (m *Machine) Remove(ctx context.Context, p string) error {
 		m.touch(path.Dir(at), m.clock())
 		return nil
 	})
+	if err == nil {
+		m.tell(p)
+	}
+	return err
 }
