@@ -35,6 +35,11 @@ type Cluster struct {
 	pin      string
 }
 
+// Another is another cluster of the same lab, whose first control plane is n.
+func (c *Cluster) Another(n *nodes.Node) *Cluster {
+	return &Cluster{Lab: c.Lab, Versions: c.Versions, Logf: c.Logf, front: n.Name()}
+}
+
 // Build builds the program under test from the checkout at root, static.
 func Build(ctx context.Context, root string) (string, error) {
 	path := filepath.Join(root, "bin", "clusteradm")

@@ -62,7 +62,7 @@ func TestKubeadmHA(t *testing.T) {
 	must(t, ours.WaitControlPlanes(ctx, 4*time.Minute, "a1", "a2"))
 	p.add("the real kubeadm joined a control plane to a cluster of clusteradm's, with the certificates that clusteradm had uploaded")
 
-	theirs := ours.From(ours.Lab.Node("b1"))
+	theirs := ours.Another(ours.Lab.Node("b1"))
 	theirs.Endpoint = theirs.ControlPlane().Address() + ":6443"
 	must(t, clusters.Bridge(ctx, theirs.Lab.Node("b1"), theirs.Lab.Node("b2")))
 	do(t)(theirs.InitFirst(ctx, clusters.Kubeadm, ""))
