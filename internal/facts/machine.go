@@ -70,7 +70,7 @@ func Machine(ctx context.Context, h host.Reader, a Asked) (cluster.MachineFacts,
 		}
 	}
 	if a.Cluster.VirtualIP != nil && a.Node.ControlPlane {
-		m.ask(func() { m.virtualIP(a) })
+		m.ask(func() { m.virtualIP(m.ctx, a) })
 	}
 	if a.Cluster.Etcd.External != nil && a.Node.ControlPlane {
 		m.ask(func() {
