@@ -32,6 +32,9 @@ func Endpoint() []plan.Phase {
 		Name: "certificate", Short: "Have the API server's certificate name the new endpoint", Example: endpointExample,
 		Plan: endpointCertificate,
 	}, {
+		Name: "virtual-ip", Short: "Bring the virtual IP up", Example: endpointExample,
+		Plan: bringVirtualIP,
+	}, {
 		Name: "ready", Short: "Wait until the new endpoint can be used", Example: endpointExample,
 		Plan: func(in plan.Input) ([]plan.Group, error) {
 			if !EndpointReady(in) {
@@ -40,6 +43,9 @@ func Endpoint() []plan.Phase {
 			return serial(plan.Step{Name: "endpoint", Host: in.Node.Host, Effect: effect.Await{What: "endpoint"},
 				Until: []plan.Condition{covered(in), endpointAnswers(in)}}), nil
 		},
+	}, {
+		Name: "load-balancer", Short: "Bring this machine's load balancer up", Example: endpointExample,
+		Plan: whenReady(bringBalancer),
 	}, {
 		Name: "kubeconfig", Short: "Have this machine's kubeconfigs name it", Example: endpointExample,
 		Plan: whenReady(endpointKubeconfigs),
@@ -55,6 +61,12 @@ func Endpoint() []plan.Phase {
 	}, {
 		Name: "pod-network", Short: "Have flannel use it, node by node", Example: endpointExample,
 		Plan: whenReady(endpointFlannel),
+	}, {
+		Name: "settings", Short: "Write down that there is no load balancer any more", Example: endpointExample,
+		Plan: whenReady(lateSettings),
+	}, {
+		Name: "remove", Short: "Remove what this machine has of the endpoint and does not need", Example: endpointExample,
+		Plan: whenReady(removeEndpoint),
 	}}
 }
 
@@ -87,9 +99,15 @@ func ownServer(in plan.Input, s plan.APIServer) bool {
 	return in.Node.ControlPlane && "https://"+s.Address == in.Node.LocalEndpoint()
 }
 
-// EndpointReady reports that the cluster can move.
+// EndpointReady reports that the cluster can move. A virtual IP that this very
+// plan brings up need not answer before.
 func EndpointReady(in plan.Input) bool {
-	return in.Endpoint.Silent == "" && len(EndpointWaits(in)) == 0
+	return (in.Endpoint.Silent == "" || bringsEndpoint(in)) && len(EndpointWaits(in)) == 0
+}
+
+func bringsEndpoint(in plan.Input) bool {
+	v := in.Endpoint.After.VirtualIP
+	return v != nil && in.Node.ControlPlane && v.Address.String() == endpointHost(in)
 }
 
 // endpointCertificate is the API server's new certificate, with the names that
@@ -115,7 +133,7 @@ func covered(in plan.Input) plan.Condition {
 		Name: "every API server's certificate to name " + endpointHost(in), Within: coveredWithin, Hint: "clusteradm endpoint show",
 		Check: func(ctx context.Context, v plan.View) error {
 			for _, s := range in.Endpoint.APIServers {
-				if err := goodFor(ctx, v, in, s.Address); err != nil {
+				if err := goodFor(ctx, v, in, s.Address, in.Endpoint.Names); err != nil {
 					return err
 				}
 			}
@@ -128,14 +146,18 @@ func covered(in plan.Input) plan.Condition {
 func endpointAnswers(in plan.Input) plan.Condition {
 	return plan.Condition{
 		Name: "an API server to answer at " + in.Endpoint.Address, Within: coveredWithin, Hint: "clusteradm endpoint show",
-		Check: func(ctx context.Context, v plan.View) error { return goodFor(ctx, v, in, in.Endpoint.Address) },
+		Check: func(ctx context.Context, v plan.View) error {
+			return goodFor(ctx, v, in, in.Endpoint.Address, []string{endpointHost(in)})
+		},
 	}
 }
 
-func goodFor(ctx context.Context, v plan.View, in plan.Input, addr string) error {
+func goodFor(ctx context.Context, v plan.View, in plan.Input, addr string, names []string) error {
 	der, err := v.Served(ctx, in.Node.Host, addr)
-	if err == nil {
-		err = pki.CheckServer(addr, der, in.Endpoint.CA, endpointHost(in), in.Facts.Now)
+	for _, name := range names {
+		if err == nil {
+			err = pki.CheckServer(addr, der, in.Endpoint.CA, name, in.Facts.Now)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", plan.ErrNotYet, err)
@@ -196,10 +218,11 @@ func endpointKubelet(in plan.Input) ([]plan.Step, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", cluster.KubeletConf, err)
 	}
-	if KeepsServer(in, server) {
-		return nil, nil
+	want := KubeletServer(in, server)
+	if server == want && (in.Node.ControlPlane && server == in.Node.LocalEndpoint() || cluster.IsLoopback(server) && !balancerHere(in, server)) {
+		return nil, nil // it never was with anything else
 	}
-	step, err := serverStep(in, cluster.KubeletConf, data, in.Endpoint.Server)
+	step, err := serverStep(in, cluster.KubeletConf, data, want)
 	if err != nil {
 		return nil, err
 	}
@@ -208,9 +231,26 @@ func endpointKubelet(in plan.Input) ([]plan.Step, error) {
 		Until:  []plan.Condition{kubeletReports(in)}}}, nil
 }
 
-// KeepsServer reports that who asks a server is not asking the endpoint.
-func KeepsServer(in plan.Input, server string) bool {
-	return server == in.Node.LocalEndpoint() && in.Node.ControlPlane || server != in.Endpoint.Server && cluster.IsLoopback(server)
+// KubeletServer is which server a kubelet that has one is to have.
+func KubeletServer(in plan.Input, server string) string {
+	after, local := in.Endpoint.After, in.Node.ControlPlane && server == in.Node.LocalEndpoint()
+	switch {
+	case after.LoadBalancer != nil && (local || !cluster.IsLoopback(server)), balancerHere(in, server):
+		if in.Node.ControlPlane {
+			return after.KubeletEndpoint(in.Node)
+		}
+		return after.NodeEndpoint(in.Node)
+	case local, cluster.IsLoopback(server):
+		return server
+	}
+	return after.NodeEndpoint(in.Node)
+}
+
+// balancerHere reports that a server is the load balancer that clusteradm put
+// on this machine.
+func balancerHere(in plan.Input, server string) bool {
+	b, err := manifests.ParseBalancer(in.HostFacts().Balancer)
+	return err == nil && server == "https://"+b.Listen.String()
 }
 
 // kubeletReports holds when the kubelet has renewed its lease since its start,

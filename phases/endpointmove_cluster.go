@@ -47,7 +47,7 @@ func endpointConfiguration(in plan.Input) ([]plan.Step, error) {
 		if err != nil {
 			return nil, err
 		}
-		changed, err := config.SetEndpoint([]byte(document), in.Endpoint.Address, formerHosts(in)...)
+		changed, err := config.SetEndpoint([]byte(document), in.Endpoint.Address, namesKept(in)...)
 		if err != nil {
 			return nil, err
 		}
@@ -64,21 +64,18 @@ func endpointConfiguration(in plan.Input) ([]plan.Step, error) {
 		}
 		steps = append(steps, fieldsStep("cluster-info", cm, dataOf(clusterInfoKey, string(changed.Reveal())), "server https://"+in.Endpoint.Address))
 	}
-	return steps, nil
+	return append(steps, settings(in)...), nil
 }
 
-// formerHosts is the name that the endpoint had: control planes that join from
-// now on have it in their certificates, too, for those who have not moved.
-func formerHosts(in plan.Input) []string {
-	old := in.Cluster.ControlPlaneEndpoint
-	if old == "" {
-		return nil
+// namesKept are those that control planes that join from now on have in their
+// certificates besides the endpoint's: its former one, for those who have not
+// moved, and those of the load balancer and the virtual IP.
+func namesKept(in plan.Input) []string {
+	names := slices.DeleteFunc(slices.Clone(in.Endpoint.Names), func(name string) bool { return name == endpointHost(in) })
+	if u, err := url.Parse("https://" + in.Cluster.ControlPlaneEndpoint); err == nil && u.Hostname() != "" && u.Hostname() != endpointHost(in) {
+		names = append(names, u.Hostname())
 	}
-	u, err := url.Parse("https://" + old)
-	if err != nil || u.Hostname() == endpointHost(in) {
-		return nil
-	}
-	return []string{u.Hostname()}
+	return names
 }
 
 func textOf(cm *unstructured.Unstructured, key string) (string, error) {
@@ -112,29 +109,35 @@ func endpointProxy(in plan.Input) ([]plan.Step, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read ConfigMap kube-proxy: %w", err)
 	}
-	if server == in.Endpoint.Server && cm.GetAnnotations()[endpointAnnotation] != server || keepsLoopback(in, server) {
+	want := nodeServer(in)
+	if server == want && cm.GetAnnotations()[endpointAnnotation] != server || keepsServer(in, server) {
 		return nil, nil // its pods were never started with another one
 	}
-	changed, err := pki.ReplaceServer(secret.NewBytes([]byte(conf)), in.Endpoint.Server)
+	changed, err := pki.ReplaceServer(secret.NewBytes([]byte(conf)), want)
 	if err != nil {
 		return nil, fmt.Errorf("change the server of ConfigMap kube-proxy: %w", err)
 	}
 	values := dataOf(proxyKey, string(changed.Reveal()))
-	annotations := map[string]any{endpointAnnotation: in.Endpoint.Server}
+	annotations := map[string]any{endpointAnnotation: nodeServer(in)}
 	if hash, ok := cm.GetAnnotations()[manifests.HashAnnotation]; ok && hash == hashOf(cm, "", "") {
 		annotations[manifests.HashAnnotation] = hashOf(cm, proxyKey, string(changed.Reveal()))
 	}
 	values["metadata"] = map[string]any{"annotations": annotations}
-	restart := map[string]any{"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": map[string]any{endpointAnnotation: in.Endpoint.Server}}}}}
+	restart := map[string]any{"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": map[string]any{endpointAnnotation: nodeServer(in)}}}}}
 	return []plan.Step{
-		fieldsStep("kubeconfig", cm, values, "server "+in.Endpoint.Server),
+		fieldsStep("kubeconfig", cm, values, "server "+nodeServer(in)),
 		rollout(daemon, restart, "its pods start again"),
 	}, nil
 }
 
-// keepsLoopback reports a server that the cluster's owner put on each node.
-func keepsLoopback(in plan.Input, server string) bool {
-	return server != in.Endpoint.Server && cluster.IsLoopback(server)
+// nodeServer is what runs on every node is to use.
+func nodeServer(in plan.Input) string { return in.Endpoint.After.NodeEndpoint(in.Node) }
+
+// keepsServer reports a server that stays: one that the cluster's owner put on
+// each node, or the present one while nodes lack the load balancer.
+func keepsServer(in plan.Input, server string) bool {
+	owners := cluster.IsLoopback(server) && (in.Cluster.LoadBalancer == nil || server != in.Cluster.NodeEndpoint(in.Node))
+	return server != nodeServer(in) && (owners || !Balanced(in))
 }
 
 // hashOf is kubeadm's hash of a component configuration: over the values in
@@ -228,10 +231,10 @@ func containersOf(daemon *unstructured.Unstructured) []map[string]any {
 func endpointFlannel(in plan.Input) ([]plan.Step, error) {
 	daemon := in.Endpoint.Flannel
 	server := FlannelServer(daemon)
-	if server == "" || server == in.Endpoint.Server || keepsLoopback(in, server) {
+	if server == "" || server == nodeServer(in) || keepsServer(in, server) {
 		return nil, nil
 	}
-	to, err := url.Parse(in.Endpoint.Server)
+	to, err := url.Parse(nodeServer(in))
 	if err != nil {
 		return nil, fmt.Errorf("change flannel's server: %w", err)
 	}
@@ -251,5 +254,5 @@ func endpointFlannel(in plan.Input) ([]plan.Step, error) {
 		containers = append(containers, c)
 	}
 	values := map[string]any{"spec": map[string]any{"template": map[string]any{"spec": map[string]any{"containers": containers}}}}
-	return []plan.Step{rollout(daemon, values, "server "+in.Endpoint.Server)}, nil
+	return []plan.Step{rollout(daemon, values, "server "+nodeServer(in))}, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/effect"
 	"github.com/clusteradm/clusteradm/internal/facts"
 	"github.com/clusteradm/clusteradm/internal/host"
+	"github.com/clusteradm/clusteradm/internal/host/hosttest"
 	"github.com/clusteradm/clusteradm/internal/kube"
 	"github.com/clusteradm/clusteradm/internal/kube/kubetest"
 	"github.com/clusteradm/clusteradm/internal/plan"
@@ -28,46 +29,101 @@ const newEndpoint = "k8s.example.com:6443"
 // theNames is the certificate that every machine of the matrix is given.
 var theNames []pki.NamedFile
 
+// bare is the cluster of the matrix with an endpoint that is its control plane's
+// address, and nothing more; balanced has the load balancer and the virtual IP.
+func bare(c *cluster.Cluster) *cluster.Cluster {
+	out := *c
+	out.ControlPlaneEndpoint, out.LoadBalancer, out.VirtualIP, out.APIServer.CertSANs = "", nil, nil, nil
+	return &out
+}
+
+func at(c *cluster.Cluster, endpoint string) *cluster.Cluster {
+	out := *c
+	out.ControlPlaneEndpoint = endpoint
+	return &out
+}
+
 // endpointRig is a control plane that runs, of a cluster whose endpoint is its
-// own address, with a kubelet that asks a former one.
+// own address, with a kubelet that asks a former one. It gets a load balancer
+// and a virtual IP as well.
 func endpointRig(t *testing.T) *rig {
+	r := movingRig(t, func(c *cluster.Cluster) (before, after *cluster.Cluster) { return bare(c), at(c, newEndpoint) })
+	return r
+}
+
+// plainRig only gets another endpoint.
+func plainRig(t *testing.T) *rig {
+	return movingRig(t, func(c *cluster.Cluster) (before, after *cluster.Cluster) { return bare(c), at(bare(c), newEndpoint) })
+}
+
+// bareRig loses its load balancer and its virtual IP.
+func bareRig(t *testing.T) *rig {
+	r := movingRig(t, func(c *cluster.Cluster) (before, after *cluster.Cluster) {
+		return at(c, newEndpoint), at(bare(c), newEndpoint)
+	})
+	m, before := r.world.Machine, at(r.loaded.Cluster, newEndpoint)
+	document, err := config.MarshalEndpoint(before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range manifests.EndpointConfig(document) {
+		r.world.Store.Put(o)
+	}
+	balancer, err := manifests.BalancerOf(before, theRenewal.old.Pairs["ca"].Cert, apiServers[:1]).Render()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, content := range map[string]string{
+		cluster.HAProxyConfig: string(balancer), manifests.HAProxyCA: "ca", manifests.KeepalivedConfig: "keepalived.conf", manifests.KeepalivedCA: "ca",
+		cluster.ManifestsDir + "/" + manifests.HAProxyName + ".yaml": "kind: Pod\n", cluster.ManifestsDir + "/" + manifests.KeepalivedName + ".yaml": "kind: Pod\n",
+		manifests.FollowUnitFile: "[Service]\n",
+		cluster.KubeletConf:      string(pki.EncodeKubeletKubeconfig("kubernetes", before.NodeEndpoint(r.loaded.Node), "cp1", theRenewal.old.Pairs["ca"].Cert).Reveal()),
+	} {
+		m.Put(path, content, 0o600)
+	}
+	m.AddUnit(hosttest.Unit{Name: manifests.FollowUnit, Enabled: true, Active: true})
+	return r
+}
+
+func movingRig(t *testing.T, of func(*cluster.Cluster) (before, after *cluster.Cluster)) *rig {
 	r := renewRig(t)
-	m, store, loaded := r.world.Machine, r.world.Store, r.loaded
+	m, store, node := r.world.Machine, r.world.Store, r.loaded.Node
+	before, after := of(r.loaded.Cluster)
 	m.Put(cluster.KubeletConf, string(pki.EncodeKubeletKubeconfig("kubernetes", "https://old.example.com:6443", "cp1", theRenewal.old.Pairs["ca"].Cert).Reveal()), 0o600)
 	r.world.Serves["k8s.example.com:6443"] = "/etc/kubernetes/pki/apiserver.crt"
-	document, err := config.MarshalClusterConfiguration(loaded.Cluster)
+	document, err := config.MarshalClusterConfiguration(before)
 	if err != nil {
 		t.Fatal(err)
 	}
-	proxy, err := addons.KubeProxy(loaded.Cluster, loaded.Node, "kube-proxy:v1")
+	proxy, err := addons.KubeProxy(before, node, "kube-proxy:v1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	flannel, err := addons.Flannel(loaded.Cluster, loaded.Node, addons.FlannelImages{})
+	flannel, err := addons.Flannel(before, node, addons.FlannelImages{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	info := pki.EncodeClusterInfo("https://192.0.2.10:6443", theRenewal.old.Pairs["ca"].Cert)
+	info := pki.EncodeClusterInfo(before.Endpoint(node), theRenewal.old.Pairs["ca"].Cert)
 	for _, o := range slices.Concat(manifests.KubeadmConfig(document), manifests.ClusterInfo(info.Reveal()), proxy, flannel, []*unstructured.Unstructured{
-		kubetest.Object(t, "apiVersion: v1\nkind: Endpoints\nmetadata: {name: kubernetes, namespace: default}\nsubsets: [{addresses: [{ip: 192.0.2.10}], ports: [{port: 6443}]}]\n"),
 		kubetest.Object(t, "apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {name: cp1, namespace: kube-node-lease}\nspec: {renewTime: \"2099-01-01T00:00:00.000000Z\"}\n"),
+		kubetest.Object(t, "apiVersion: v1\nkind: Pod\nmetadata: {name: clusteradm-haproxy-cp1, namespace: kube-system}\nstatus: {conditions: [{type: Ready, status: \"True\"}]}\n"),
 	}) {
 		if o.GetKind() == "DaemonSet" {
 			o.Object["status"] = map[string]any{"observedGeneration": int64(1000)}
 		}
 		store.Put(o)
 	}
-	r.input = func(ctx context.Context) (plan.Input, error) { return endpointInput(ctx, t, r) }
+	r.input = func(ctx context.Context) (plan.Input, error) { return endpointInput(ctx, t, r, before, after) }
 	return r
 }
 
 // endpointInput is what the command makes of what is there.
-func endpointInput(ctx context.Context, t *testing.T, r *rig) (plan.Input, error) {
+func endpointInput(ctx context.Context, t *testing.T, r *rig, before, after *cluster.Cluster) (plan.Input, error) {
 	h := host.AsReader(r.world.Machine)
 	paths := pki.InspectedFiles(r.loaded.Cluster)
 	f, err := facts.Gather(ctx, h, r.loaded.Cluster, paths, false)
 	if err == nil {
-		err = facts.Attributes(ctx, h, &f, paths)
+		err = facts.Attributes(ctx, h, &f, append(paths, phases.EndpointFiles()...))
 	}
 	if err != nil {
 		return plan.Input{}, err
@@ -80,17 +136,15 @@ func endpointInput(ctx context.Context, t *testing.T, r *rig) (plan.Input, error
 		}
 		return live
 	}
-	in := plan.Input{Cluster: r.loaded.Cluster, Node: r.loaded.Node, Facts: cluster.Facts{Now: now, Hosts: map[string]cluster.HostFacts{"cp1": f}},
-		Certs: plan.Certs{Names: []string{"apiserver"}},
-		Endpoint: plan.Endpoint{Address: newEndpoint, Server: "https://" + newEndpoint, CA: theRenewal.old.Pairs["ca"].Cert,
+	in := plan.Input{Cluster: before, Node: r.loaded.Node, Facts: cluster.Facts{Now: now, Hosts: map[string]cluster.HostFacts{"cp1": f}},
+		Certs: plan.Certs{Names: []string{"apiserver"}}, Binary: "/usr/local/bin/clusteradm", Join: plan.Join{APIServers: apiServers[:1]},
+		Endpoint: plan.Endpoint{Address: newEndpoint, After: after, CA: theRenewal.old.Pairs["ca"].Cert, Names: []string{"k8s.example.com"},
 			Configuration: get("", "ConfigMap", "kube-system", "kubeadm-config"), ClusterInfo: get("", "ConfigMap", "kube-public", "cluster-info"),
 			Proxy: get("", "ConfigMap", "kube-system", "kube-proxy"), ProxyDaemon: get("apps", "DaemonSet", "kube-system", "kube-proxy"),
 			Flannel:    get("apps", "DaemonSet", "kube-flannel", "kube-flannel-ds"),
 			APIServers: []plan.APIServer{{Node: "cp1", Address: "192.0.2.10:6443", Problem: "not yet"}}}}
 	in.Node.ControlPlane = true
-	after := *in.Cluster
-	after.ControlPlaneEndpoint = newEndpoint
-	if in.Certs.Files, err = pki.AddNames(f.PKI, &after, in.Node, now); err != nil {
+	if in.Certs.Files, err = pki.AddNames(f.PKI, after, in.Node, now); err != nil {
 		return in, err
 	}
 	if theNames == nil {
@@ -105,7 +159,7 @@ func endpointInput(ctx context.Context, t *testing.T, r *rig) (plan.Input, error
 // All who have the address of the cluster have the new one, and what talks to
 // its own machine still does.
 func TestEndpointMovesAll(t *testing.T) {
-	r := endpointRig(t)
+	r := plainRig(t)
 	if _, err := r.apply(t.Context(), "endpoint", phases.Endpoint()); err != nil {
 		t.Fatal(err)
 	}
@@ -129,9 +183,7 @@ func TestEndpointMovesAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	data, _, _ := unstructured.NestedStringMap(in.Endpoint.Proxy.Object, "data")
-	c := *r.loaded.Cluster
-	c.ControlPlaneEndpoint = newEndpoint
-	again, err := addons.KubeProxy(&c, r.loaded.Node, "kube-proxy:v1")
+	again, err := addons.KubeProxy(at(bare(r.loaded.Cluster), newEndpoint), r.loaded.Node, "kube-proxy:v1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +203,7 @@ func TestEndpointMovesAll(t *testing.T) {
 
 func endpointSteps(t *testing.T, change func(*plan.Input)) []string {
 	t.Helper()
-	in, err := endpointRig(t).input(t.Context())
+	in, err := plainRig(t).input(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +261,7 @@ func TestEndpointLeavesWhatIsLocal(t *testing.T) {
 	}
 	got = endpointSteps(t, func(in *plan.Input) {
 		in.Node.ControlPlane = false
-		in.Endpoint = plan.Endpoint{Address: newEndpoint, Server: in.Endpoint.Server}
+		in.Endpoint = plan.Endpoint{Address: newEndpoint, After: in.Endpoint.After}
 	})
 	if want := []string{"ready/endpoint@cp1", "kubelet/kubelet.conf@cp1", "kubelet/unit@cp1"}; !slices.Equal(got, want) {
 		t.Errorf("a worker: %v", got)
@@ -236,14 +288,12 @@ func TestProxyIsRestartedWhenItIsDue(t *testing.T) {
 
 // The former name goes into the certificates of those who join later.
 func TestFormerNameIsKept(t *testing.T) {
-	r := endpointRig(t)
+	r := plainRig(t)
 	in, err := r.input(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := *in.Cluster
-	c.ControlPlaneEndpoint = "old.example.com:6443"
-	in.Cluster = &c
+	in.Cluster = at(in.Cluster, "old.example.com:6443")
 	p, err := plan.Build("endpoint", phases.Endpoint(), in, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -252,5 +302,64 @@ func TestFormerNameIsKept(t *testing.T) {
 	read, err := config.UnmarshalClusterConfiguration([]byte(document))
 	if err != nil || !slices.Contains(read.APIServer.CertSANs, "old.example.com") || read.ControlPlaneEndpoint != newEndpoint {
 		t.Errorf("%v\n%s", err, document)
+	}
+}
+
+// With a load balancer all that runs on the nodes asks it, once each has one.
+func TestEndpointGetsABalancer(t *testing.T) {
+	const balancer = "https://127.0.0.1:7443"
+	r := endpointRig(t)
+	input := r.input
+	lacking := []string{"cp1", "w1"}
+	r.input = func(ctx context.Context) (plan.Input, error) {
+		in, err := input(ctx)
+		in.Endpoint.Unbalanced = lacking
+		return in, err
+	}
+	if _, err := r.apply(t.Context(), "endpoint", phases.Endpoint()); err != nil {
+		t.Fatal(err)
+	}
+	all := r.snapshot()
+	for _, want := range []string{"clusteradm-haproxy.yaml", "clusteradm-keepalived.yaml", "unit clusteradm-endpoint.service enabled=true active=true", "nodeLoadBalancer:\n      image: docker.io/library/haproxy:3.2\n      port: 7443"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("there is no %q", want)
+		}
+	}
+	if data, _ := r.world.Machine.Content(cluster.KubeletConf); !strings.Contains(data, "server: "+balancer+"\n") {
+		t.Errorf("kubelet.conf:\n%s", data)
+	}
+	if strings.Contains(all, "server: "+balancer+"\n      name: default") {
+		t.Error("kube-proxy moved before w1 had a load balancer")
+	}
+	lacking = nil
+	if _, err := r.apply(t.Context(), "endpoint", phases.Endpoint()); err != nil {
+		t.Fatal(err)
+	}
+	if all := r.snapshot(); !strings.Contains(all, "server: "+balancer+"\n      name: default") || !strings.Contains(all, `value: "7443"`) {
+		t.Error("kube-proxy and flannel did not move")
+	}
+	if result, err := r.apply(t.Context(), "endpoint", phases.Endpoint()); err != nil || result.Changed > 0 {
+		t.Errorf("a further run changed %d, %v", result.Changed, err)
+	}
+
+	// And the way back: nothing of it is left.
+	in := func(ctx context.Context) (plan.Input, error) {
+		return endpointInput(ctx, t, r, at(r.loaded.Cluster, newEndpoint), at(bare(r.loaded.Cluster), newEndpoint))
+	}
+	r.input = in
+	if _, err := r.apply(t.Context(), "endpoint", phases.Endpoint()); err != nil {
+		t.Fatal(err)
+	}
+	all = r.world.Machine.Snapshot(journals) + strings.ReplaceAll(r.world.Store.Snapshot(), "clusteradm-haproxy-cp1", "")
+	for _, gone := range []string{"haproxy", "keepalived", "clusteradm-endpoint.service enabled=true active=true", balancer, "nodeLoadBalancer:"} {
+		if strings.Contains(all, gone) {
+			t.Errorf("there is still %q", gone)
+		}
+	}
+	if data, _ := r.world.Machine.Content(cluster.KubeletConf); !strings.Contains(data, "server: https://192.0.2.10:6443\n") {
+		t.Errorf("kubelet.conf:\n%s", data)
+	}
+	if result, err := r.apply(t.Context(), "endpoint", phases.Endpoint()); err != nil || result.Changed > 0 {
+		t.Errorf("a further run changed %d, %v", result.Changed, err)
 	}
 }

@@ -142,7 +142,7 @@ func nodeReady(in plan.Input) plan.Condition {
 		Name:   "node " + in.Node.Name + " to be Ready",
 		Within: readyWithin,
 		Warn:   true,
-		Hint:   "kubectl describe node " + in.Node.Name,
+		Hint:   "clusteradm doctor join; kubectl describe node " + in.Node.Name,
 		Check: func(ctx context.Context, v plan.View) error {
 			node, err := v.Kube().Get(ctx, NodeRef(in.Node.Name))
 			if err != nil {

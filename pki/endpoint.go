@@ -3,6 +3,7 @@ package pki
 import (
 	"bytes"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,11 +28,11 @@ func CheckServer(addr string, der, caPEM []byte, host string, now time.Time) err
 		return &CheckError{Path: addr, Problem: Damaged, Reason: "ca: " + err.Error()}
 	}
 	asked := Spec{CA: "ca", Usages: []Usage{ServerAuth}, DNSNames: []string{host}}
-	if err := checkLeaf(addr, asked, []*x509.Certificate{cert}, roots, now); err != nil {
-		check := err.(*CheckError)
-		return &CheckError{Path: addr, Problem: check.Problem, Reason: check.Reason} // its hints are about a file
+	err = checkLeaf(addr, asked, []*x509.Certificate{cert}, roots, now)
+	if check := (*CheckError)(nil); errors.As(err, &check) {
+		check.Hint = "" // it is about a file
 	}
-	return nil
+	return err
 }
 
 // AddNames makes the API server's certificate anew if it lacks names that the
@@ -51,17 +52,26 @@ func AddNames(files map[string]secret.Bytes, c *cluster.Cluster, n cluster.Node,
 	tree := Tree(c, n)
 	want := tree[slices.IndexFunc(tree, func(s Spec) bool { return s.Name == "apiserver" })]
 	ca := authorityOf(files, want)
-	lacking := Valid(want, have.Cert, have.Key, ca.Cert, now)
-	if lacking == nil {
-		return nil, nil
-	}
-	if check, ok := lacking.(*CheckError); !ok || check.Problem != SANs {
+	err = Valid(want, have.Cert, have.Key, ca.Cert, now)
+	var lacking *CheckError
+	switch {
+	case !errors.As(err, &lacking) || lacking.Problem != SANs:
+		return nil, err
+	case ca.Key.Empty():
+		lacking.Reason += ", and the key of its ca is not here"
+		lacking.Hint = "clusteradm certs generate-csr   # and have the ca sign one with that name"
 		return nil, lacking
 	}
-	if ca.Key.Empty() {
-		return nil, &CheckError{want.CertPath(), SANs, lacking.(*CheckError).Reason + ", and the key of its ca is not here",
-			"clusteradm certs generate-csr   # and have the ca sign one with that name"}
+	made, err := withNames(want, have, ca, now)
+	if err != nil {
+		return nil, fmt.Errorf("add names to %s: %w", want.CertPath(), err)
 	}
+	return []NamedFile{{want.CertPath(), secret.NewBytes(made), 0o644}}, nil
+}
+
+// withNames is a certificate for the key of have, with the names that it has
+// and those that want asks for.
+func withNames(want Spec, have, ca Pair, now time.Time) ([]byte, error) {
 	spec, err := Renewed(want, have.Cert)
 	if err != nil {
 		return nil, err
@@ -73,17 +83,14 @@ func AddNames(files map[string]secret.Bytes, c *cluster.Cluster, n cluster.Node,
 	spec.DNSNames, spec.IPs = names.dns, names.ips
 	issuer, err := decodeAuthority(ca)
 	if err != nil {
-		return nil, fmt.Errorf("add names to %s: %w", want.CertPath(), err)
+		return nil, err
 	}
 	key, err := decodeKey(have.Key)
 	if err != nil {
-		return nil, fmt.Errorf("add names to %s: %w", want.CertPath(), err)
+		return nil, err
 	}
 	made, err := issue(spec, key, issuer, now)
-	if err != nil {
-		return nil, fmt.Errorf("add names to %s: %w", want.CertPath(), err)
-	}
-	return []NamedFile{{want.CertPath(), secret.NewBytes(made.Cert), 0o644}}, nil
+	return made.Cert, err
 }
 
 // ReplaceServer gives the cluster of a kubeconfig's current context another

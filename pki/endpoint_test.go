@@ -73,7 +73,7 @@ func TestAddNamesCannot(t *testing.T) {
 }
 
 func TestCheckServer(t *testing.T) {
-	c, files := controlPlane(t)
+	_, files := controlPlane(t)
 	_, others := controlPlane(t)
 	der := parse(t, files[dir+"apiserver.crt"].Reveal()).Raw
 	ca := files[dir+"ca.crt"].Reveal()
@@ -108,7 +108,6 @@ func TestCheckServer(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	_ = c
 }
 
 // Layout and what people added stay where one line is to be changed.

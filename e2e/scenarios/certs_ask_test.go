@@ -29,18 +29,25 @@ type asker struct {
 	failed         []string
 }
 
-func ask(t *testing.T, cp *nodes.Node) *asker {
+func ask(t *testing.T, cp *nodes.Node) *asker { return askAs(t, cp, "") }
+
+// askAs asks a control plane at its address, and wants its certificate to have
+// a name; without one, where its kubeconfig asks.
+func askAs(t *testing.T, cp *nodes.Node, name string) *asker {
 	t.Helper()
 	data := do(t)(clusters.Must(t.Context(), cp, "cat", clusters.Kubeconfig))
 	conf, err := pki.DecodeKubeconfig(secret.NewBytes([]byte(data)))
 	must(t, err)
+	if name != "" {
+		conf.Server = "https://" + cp.Address() + ":6443"
+	}
 	pair, err := tls.X509KeyPair(conf.Cert, conf.Key.Reveal())
 	must(t, err)
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(conf.CA)
 	client := func(fresh bool) *http.Client {
 		return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: fresh, ForceAttemptHTTP2: !fresh,
-			TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}}}}
+			TLSClientConfig: &tls.Config{ServerName: name, RootCAs: roots, Certificates: []tls.Certificate{pair}}}}
 	}
 	clients := []*http.Client{client(false), client(true)}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -32,7 +32,7 @@ func TestEndpointChange(t *testing.T) {
 	do(t)(c.Init(ctx))
 	do(t)(c.Join(ctx, c.Lab.Node("w1")))
 	must(t, c.WaitReady(ctx, 2*time.Minute, "cp1", "w1"))
-	m := &moving{t: t, c: c, p: p}
+	m := &moving{t: t, c: c, p: p, old: c.ControlPlane().Address()}
 	m.shows("cp1", "none: each node has the address of an API server", 0)
 
 	before := m.started()
@@ -57,7 +57,7 @@ func TestEndpointChangeOfKubeadm(t *testing.T) {
 	named(t, c)
 	must(t, c.WriteInitConfig(ctx, c.ControlPlane(), "/root/init.yaml", false, "controlPlaneEndpoint: "+oldName+":6443\n"))
 	do(t)(clusters.Must(ctx, c.ControlPlane(), "kubeadm", "init", "--config", "/root/init.yaml"))
-	m := &moving{t: t, c: c, p: p}
+	m := &moving{t: t, c: c, p: p, old: oldName}
 	m.join("w1", oldName, "kubeadm")
 	m.shows("w1", oldName, 0)
 	m.moves(newName, "cp1", "w1")
@@ -78,9 +78,10 @@ func named(t *testing.T, c *clusters.Cluster) {
 
 // moving is a cluster whose endpoint changes.
 type moving struct {
-	t *testing.T
-	c *clusters.Cluster
-	p *proof
+	t   *testing.T
+	c   *clusters.Cluster
+	p   *proof
+	old string // the name that is to be good all the time
 }
 
 func (m *moving) kubectl(args ...string) string {
@@ -117,7 +118,7 @@ func (m *moving) refused(node, why string) {
 func (m *moving) moves(to string, machines ...string) {
 	t, ctx := m.t, m.t.Context()
 	t.Helper()
-	asking := ask(t, m.c.ControlPlane())
+	asking := askAs(t, m.c.ControlPlane(), m.old)
 	for _, name := range machines {
 		began := time.Now()
 		do(t)(clusters.Must(ctx, m.c.Lab.Node(name), clusters.Binary, "endpoint", "set", to))
@@ -193,7 +194,7 @@ func TestEndpointChangeOfThree(t *testing.T) {
 	cp := c.ControlPlane()
 	must(t, c.WriteInitConfig(ctx, cp, "/root/init.yaml", true, "controlPlaneEndpoint: "+oldName+":6443\n"))
 	do(t)(clusters.Must(ctx, cp, clusters.Binary, "init", "--config", "/root/init.yaml"))
-	m := &moving{t: t, c: c, p: p}
+	m := &moving{t: t, c: c, p: p, old: oldName}
 	key := (&sharing{t: t, c: c}).keyOf(do(t)(clusters.Must(ctx, cp, clusters.Binary, "token", "create", "--print-join-command", "--control-plane")))
 	for _, name := range []string{"cp2", "cp3"} {
 		n := c.Lab.Node(name)
@@ -220,4 +221,71 @@ func TestEndpointChangeOfThree(t *testing.T) {
 	p.add("the first two runs made their machines ready and named those that are waited for")
 	m.moves(newName, "cp3", "cp1", "cp2", "w1")
 	must(t, c.WaitReady(ctx, 2*time.Minute, "cp1", "cp2", "cp3", "w1"))
+}
+
+// A cluster that was made without gets a load balancer on every node and a
+// virtual IP, and loses them again.
+func TestEndpointPrograms(t *testing.T) {
+	budget(t, 8*time.Minute)
+	p := newProof(t, "endpoint-programs")
+	if p == nil {
+		return
+	}
+	ctx, c := t.Context(), up(t, "endpointp", "cp1", "w1")
+	named(t, c)
+	cp, w1 := c.ControlPlane(), c.Lab.Node("w1")
+	do(t)(c.Init(ctx))
+	do(t)(c.Join(ctx, w1))
+	must(t, c.WaitReady(ctx, 2*time.Minute, "cp1", "w1"))
+	m := &moving{t: t, c: c, p: p, old: cp.Address()}
+	address := strings.TrimSuffix(c.Lab.Subnet(), "0/24") + "200"
+	document := endpointDocument("nodeLoadBalancer: {image: '%s'}\nvirtualIP: {address: %s, image: '%s'}", c.Versions.HAProxyImage(), address, c.Versions.KeepalivedImage())
+	must(t, cp.WriteFile(ctx, "/root/endpoint.yaml", []byte(document), 0o600))
+	must(t, cp.WriteFile(ctx, "/root/bare.yaml", []byte(endpointDocument("")), 0o600))
+
+	asking := askAs(t, cp, cp.Address())
+	began := time.Now()
+	m.ends("cp1", 3, "kube-proxy stays where it is until there is a load balancer on w1", "--config", "/root/endpoint.yaml")
+	m.ends("w1", 0, "this node uses https://127.0.0.1:7443", address)
+	m.ends("cp1", 0, "the cluster is reached at "+address+":6443", address)
+	p.add("a load balancer on every node and a virtual IP as the endpoint: %s", time.Since(began).Round(100*time.Millisecond))
+	for _, n := range c.Lab.Nodes() {
+		if conf := do(t)(clusters.Must(ctx, n, "cat", "/etc/kubernetes/kubelet.conf")); !strings.Contains(conf, "server: https://127.0.0.1:7443\n") {
+			t.Errorf("the kubelet of %s does not use the load balancer", n.Name())
+		}
+		m.shows(n.Name(), address, 0)
+	}
+	if conf := m.kubectl("-n", "kube-system", "get", "cm", "kube-proxy", "-o", `jsonpath={.data.kubeconfig\.conf}`); !strings.Contains(conf, "https://127.0.0.1:7443") {
+		t.Errorf("kube-proxy does not use the load balancer:\n%s", conf)
+	}
+	must(t, c.WaitReady(ctx, 2*time.Minute, "cp1", "w1"))
+	must(t, c.ReachService(ctx, 2*time.Minute, "cp1", "w1"))
+
+	m.ends("cp1", 2, "which would go", "--config", "/root/bare.yaml")
+	m.ends("cp1", 0, "the cluster is reached at "+newName, newName)
+	m.ends("w1", 0, "this node uses https://127.0.0.1:7443", newName)
+	m.ends("cp1", 0, "the cluster is reached at "+newName, "--config", "/root/bare.yaml")
+	m.ends("w1", 0, "this node uses https://"+newName+":6443", newName)
+	for _, n := range c.Lab.Nodes() {
+		left := do(t)(clusters.Must(ctx, n, "sh", "-c", "ls /etc/kubernetes/manifests /etc/systemd/system /etc/systemd/system/multi-user.target.wants; ls /etc/clusteradm; grep -o '127.0.0.1:7443' /etc/kubernetes/*.conf; true"))
+		for _, gone := range []string{"haproxy", "keepalived", "clusteradm-endpoint", "7443"} {
+			if strings.Contains(left, gone) {
+				t.Errorf("%s still has %s:\n%s", n.Name(), gone, left)
+			}
+		}
+		m.shows(n.Name(), newName, 0)
+	}
+	must(t, c.WaitReady(ctx, 2*time.Minute, "cp1", "w1"))
+	asked, retried := asking.stop(t)
+	p.add("and gone again; %d requests to the API server meanwhile, %d answered at the second try, none failed", asked, retried)
+}
+
+// ends runs the change on a node.
+func (m *moving) ends(node string, code int, want string, args ...string) {
+	m.t.Helper()
+	r, err := m.c.Lab.Node(node).Run(m.t.Context(), nil, append([]string{clusters.Binary, "endpoint", "set"}, args...)...)
+	must(m.t, err)
+	if r.Exit != code || !strings.Contains(r.Stdout+r.Stderr, want) {
+		m.t.Fatalf("endpoint set %v on %s: exit %d\n%s%s", args, node, r.Exit, r.Stdout, r.Stderr)
+	}
 }

@@ -149,6 +149,9 @@ func TestDoctorJoinNamesTheObstacle(t *testing.T) {
 			w.dial = func(string) (net.Conn, error) { return net.Dial("tcp", balancer.Addr().String()) }
 			return nil
 		}, bad: "load-balancer", says: []string{"takes the connection and "}},
+		{name: "a control plane", make: func(*rig) []string {
+			return []string{"--control-plane", "--certificate-key", strings.Repeat("ab", 32)}
+		}, bad: "shared-certificates", says: []string{"the cluster has no controlPlaneEndpoint", "clusteradm endpoint set"}},
 		{name: "runtime", make: func(w *rig) []string {
 			w.sockets[""] = "/nonexistent"
 			return nil

@@ -170,6 +170,27 @@ func TestEndpointOfOwnCertificate(t *testing.T) {
 	}
 }
 
+// What an endpoint runs on the nodes is stated by a flag or a document.
+func TestEndpointSetPrograms(t *testing.T) {
+	t.Parallel()
+	r, _ := reachable(t)
+	const slice = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: kubernetes, namespace: default}\nendpoints: [{addresses: [192.0.2.10]}]\nports: [{port: 6443}]\n"
+	r.store.Put(kubetest.Object(t, slice))
+	r.store.Put(kubetest.Object(t, "apiVersion: v1\nkind: Node\nmetadata: {name: w1}\n"))
+	r.files["e.yaml"] = "apiVersion: clusteradm.io/v1alpha1\nkind: Endpoint\nvirtualIP: {address: 192.0.2.100, interface: eth0, image: \"registry.example.com/keepalived:2\"}\n"
+	r.files["wrong.yaml"] = strings.ReplaceAll(r.files["e.yaml"], "192.0.2.100", "localhost")
+	before := r.snapshot()
+	r.run("endpoint", "set", "--node-load-balancer").is(t, 2, "the cluster has no endpoint yet: which address?")
+	r.run("endpoint", "set", newName, "--node-load-balancer", "--dry-run").is(t, 0, "create   load-balancer/clusteradm-haproxy", "haproxy.cfg", "cluster/ConfigMap-kube-system-clusteradm-config",
+		"update   kubelet/kubelet.conf@cp1")
+	r.run("endpoint", "set", "--config", "e.yaml", "--dry-run").is(t, 0, "create   virtual-ip/clusteradm-keepalived", "controlPlaneEndpoint 192.0.2.100:6443", "for a control plane to answer at the virtual IP")
+	r.run("endpoint", "set", "--config", "wrong.yaml").is(t, 2, "virtualIP.address")
+	r.run("endpoint", "set", "--config", "none.yaml").is(t, 2, "none.yaml")
+	if r.snapshot() != before {
+		t.Error("something was changed")
+	}
+}
+
 // A worker's kubelet moves when it would not lose the cluster by that.
 func TestEndpointSetOnWorker(t *testing.T) {
 	t.Parallel()

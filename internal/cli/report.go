@@ -78,7 +78,9 @@ func report(s *session.Session, err error, code int) {
 	}
 	for _, found := range f.Diagnosis {
 		fmt.Fprintln(out, s.Streams.Fit("diagnosis: "+found.Name+": "+found.Message))
-		fmt.Fprintln(out, s.Streams.Fit("  proof: "+found.Proof))
+		if found.Proof != "" {
+			fmt.Fprintln(out, s.Streams.Fit("  proof: "+found.Proof))
+		}
 		fmt.Fprintln(out, "  hint:", found.Hint)
 	}
 }

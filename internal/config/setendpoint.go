@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/config/v1beta4"
 	"sigs.k8s.io/yaml"
 )
@@ -25,6 +26,22 @@ func Endpoint(value string) (string, error) {
 		return "", errors.New(strings.TrimSuffix(c.errs[0].Message+"; "+c.errs[0].Hint, "; "))
 	}
 	return value, nil
+}
+
+// SetBalancer gives a cluster a node load balancer with all the defaults, if it
+// has none, or takes it away. The error is an Errors.
+func SetBalancer(c *cluster.Cluster, there bool) error {
+	switch {
+	case !there:
+		c.LoadBalancer = nil
+	case c.LoadBalancer == nil:
+		c.LoadBalancer = &cluster.NodeLoadBalancer{}
+	}
+	document, err := MarshalEndpoint(c)
+	if err != nil {
+		return err
+	}
+	return UnmarshalEndpoint(document, c)
 }
 
 const (

@@ -40,10 +40,10 @@ func (j Join) certificate() Finding {
 		return ok(name, "the kubelet has its certificate").proof("it is good until %s", m.Certificate.UTC().Format(time.RFC3339))
 	case a.Authenticated != Yes:
 		return unknown(name, "%s", j.orLoggedOut())
-	case a.RequestsFault.Text != "":
-		return unknown(name, "%s%s", a.RequestsFault.Text, m.Kubelet.lastWords()).hint(a.RequestsFault.Hint)
 	case found:
 		return j.requested(last)
+	case j.Shared.Signs:
+		return ok(name, "a control plane makes it by itself")
 	case a.MayRequest == No:
 		return bad(name, "the kubelet would not be let ask for its certificate").
 			proof("the API server says that these credentials may not create certificate signing requests").hint(bindApprover)
@@ -53,6 +53,8 @@ func (j Join) certificate() Finding {
 	case j.Admin.Manager.stale(j.Now):
 		return bad(name, "nobody would approve the kubelet's request: the controller manager, which does, does not run").
 			proof("%s", j.Admin.Manager.managerProof(j.Now)).hint(seeManager)
+	case a.RequestsFault.Text != "":
+		return unknown(name, "%s%s", a.RequestsFault.Text, m.Kubelet.lastWords()).hint(a.RequestsFault.Hint)
 	case !m.Asking.IsZero() && m.Kubelet.Active && j.Now.Sub(m.Asking) > patience:
 		return bad(name, "the kubelet runs and has not asked for its certificate").
 			proof("the cluster has no request for system:node:%s%s", j.Node, m.Kubelet.lastWords()).hint("journalctl -u kubelet.service -n 50")

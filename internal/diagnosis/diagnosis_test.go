@@ -128,7 +128,7 @@ func TestEachObstacleIsNamed(t *testing.T) {
 		}}, "certificate", []string{"csr-1 was denied", "who is that?"}},
 		"failed":              {[]func(*Join){pending, func(j *Join) { j.Access.Requests[0].Decision = Failed }}, "certificate", []string{"the signer refused it"}},
 		"approved, no signer": {[]func(*Join){pending, func(j *Join) { j.Access.Requests[0].Decision = Approved }}, "certificate", []string{"nobody issues the certificate"}},
-		"may not ask":         {[]func(*Join){func(j *Join) { j.Access.MayRequest = No }}, "certificate", []string{"may not create certificate signing requests"}},
+		"may not ask":         {[]func(*Join){func(j *Join) { j.Access.MayRequest, j.Access.RequestsFault.Text = No, "forbidden" }}, "certificate", []string{"may not create certificate signing requests"}},
 		"no approver":         {[]func(*Join){func(j *Join) { j.Access.MayApprove = No }}, "certificate", []string{"nodeclient"}},
 		"no manager":          {[]func(*Join){func(j *Join) { j.Admin.Manager.Exists = false }}, "certificate", []string{"no controller manager holds"}},
 		"never asked":         {[]func(*Join){pending, func(j *Join) { j.Access.Requests = nil; j.Machine.Kubelet.Words = []string{"E1127 no route"} }}, "certificate", []string{"has not asked", "E1127 no route"}},
@@ -210,17 +210,18 @@ func TestEtcdObstaclesAreNamed(t *testing.T) {
 		bad     string
 		says    []string
 	}{
-		"nothing":           {nil, nil, Lease{}, "", nil},
-		"learner behind":    {[]Member{learner}, begun, turn, "etcd-learner", []string{"its log is at 100 of the leader's 1000, 900 behind", "its manifest is here since 2026-11-27T11:59:00Z, 1m0s ago", "10.0.0.9:2380"}},
-		"learner is silent": {[]Member{silent}, nil, Lease{}, "etcd-learner", []string{"does not answer: connection refused", "since when is not known"}},
-		"learner in sync":   {[]Member{synced}, begun, turn, "", nil},
-		"never started":     {[]Member{unborn}, nil, Lease{}, "", nil},
-		"does not start":    {[]Member{unborn}, begun, turn, "etcd-learner", []string{"etcd does not start", "1m0s ago"}},
-		"another's turn":    {[]Member{nameless}, nil, theirs, "etcd-learner", []string{"another machine, cp3, is joining", "the turn of cp3, which said so 1s ago"}},
-		"another's orphan":  {[]Member{nameless}, nil, Lease{}, "", nil},
-		"another's learner": {[]Member{other}, nil, turn, "etcd-learner", []string{"the learner cp3 of another machine", "clusteradm etcd member remove 2"}},
-		"stale data":        {nil, func(j *Join) { j.Etcd.Refusal = stale }, Lease{}, "etcd-member", []string{"stale etcd data", "clusteradm reset"}},
-		"a dead member":     {[]Member{voter, dead}, func(j *Join) { j.Etcd.Removes = []string{"cp3"} }, Lease{}, "", nil},
+		"nothing":                   {nil, nil, Lease{}, "", nil},
+		"learner behind":            {[]Member{learner}, begun, turn, "etcd-learner", []string{"its log is at 100 of the leader's 1000, 900 behind", "its manifest is here since 2026-11-27T11:59:00Z, 1m0s ago", "10.0.0.9:2380"}},
+		"learner is silent":         {[]Member{silent}, nil, Lease{}, "etcd-learner", []string{"does not answer: connection refused", "since when is not known"}},
+		"learner in sync":           {[]Member{synced}, begun, turn, "", nil},
+		"never started":             {[]Member{unborn}, nil, Lease{}, "", nil},
+		"does not start":            {[]Member{unborn}, begun, turn, "etcd-learner", []string{"etcd does not start", "1m0s ago"}},
+		"another's turn":            {[]Member{nameless}, nil, theirs, "etcd-learner", []string{"another machine, cp3, is joining", "the turn of cp3, which said so 1s ago"}},
+		"another's orphan":          {[]Member{nameless}, nil, Lease{}, "", nil},
+		"another's learner":         {[]Member{other}, nil, turn, "etcd-learner", []string{"the learner cp3 of another machine", "clusteradm etcd member remove 2"}},
+		"stale data":                {nil, func(j *Join) { j.Etcd.Refusal = stale }, Lease{}, "etcd-member", []string{"stale etcd data", "clusteradm reset"}},
+		"a dead member":             {[]Member{voter, dead}, func(j *Join) { j.Etcd.Removes = []string{"cp3"} }, Lease{}, "", nil},
+		"makes its own certificate": {nil, func(j *Join) { j.Shared.Signs, j.Access.MayApprove, j.Access.MayRequest = true, No, No }, Lease{}, "", nil},
 		"nothing shared": {nil, func(j *Join) {
 			j.Shared.Fault, j.Etcd = Fault{"the uploaded certificates are not there", "upload-certs"}, Etcd{}
 		}, Lease{}, "shared-certificates", []string{"are not there"}},
@@ -246,6 +247,21 @@ func TestEtcdObstaclesAreNamed(t *testing.T) {
 
 // begun is a machine whose etcd was to start a minute ago.
 func begun(j *Join) { j.Machine.EtcdStatic, j.Machine.EtcdSince = true, before(time.Minute) }
+
+// A control plane's kubelet cannot register its node before etcd serves it.
+func TestNodeWaitsForItsEtcd(t *testing.T) {
+	j := controlPlane(Member{ID: 2, PeerURLs: []string{"https://10.0.0.9:2380"}, Learner: true})
+	begun(&j)
+	j.Machine.Joined = true
+	check(t, j.Run(), "etcd-learner", nil)
+	if got := j.Standing(); !strings.Contains(got, "as far as its etcd, which has no vote yet") {
+		t.Error(got)
+	}
+	j.Etcd.Members = j.Etcd.Members[:1]
+	if got := j.Standing(); !strings.Contains(got, "etcd does not have its member") {
+		t.Error(got)
+	}
+}
 
 func TestStanding(t *testing.T) {
 	for want, edit := range map[string]func(*Machine){

@@ -63,6 +63,7 @@ func (j Join) etcdUnknown(name string) Finding {
 type Shared struct {
 	Asked bool
 	Fault Fault // why it is not to be had
+	Signs bool  // with the key of the cluster's certificate authority
 }
 
 func (j Join) shared() Finding {

@@ -41,7 +41,12 @@ type Kubelet struct {
 // Standing is how far a join has come on the machine.
 func (j Join) Standing() string {
 	m := j.Machine
+	own, member := j.own()
 	switch {
+	case m.EtcdStatic && j.Etcd.Seen && !member:
+		return "a control plane's join was begun on this machine, and etcd does not have its member"
+	case m.EtcdStatic && j.Etcd.Seen && own.Learner:
+		return "a control plane's join has come as far as its etcd, which has no vote yet"
 	case m.Joined && m.EtcdStatic:
 		return "this machine has joined, with an etcd of its own; its kubelet's certificate is good until " + m.Certificate.UTC().Format(time.RFC3339)
 	case m.Joined:

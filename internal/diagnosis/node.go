@@ -74,6 +74,9 @@ func (j Join) ready() Finding {
 	const name = "ready"
 	n := j.Access.Node
 	switch {
+	case j.ControlPlane && (j.member().Verdict == Bad || j.learner().Verdict == Bad):
+		// Its kubelet registers the node at the API server beside it.
+		return unknown(name, "this machine's own API server does not serve while its etcd does not")
 	case !n.Seen:
 		return unknown(name, "%s", or(n.Fault.Text, j.orLoggedOut()))
 	case !n.Exists:

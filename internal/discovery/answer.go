@@ -41,7 +41,7 @@ func (f fetcher) refused(response *http.Response, body []byte) error {
 	switch code := response.StatusCode; {
 	case !own && (code == http.StatusBadGateway || code == http.StatusServiceUnavailable || code == http.StatusGatewayTimeout):
 		return pending{reason: ErrNoBackend, detail: "an API server behind " + f.endpoint, cause: signed(answer, response, body)}
-	case !own && kind == "text/html":
+	case !own && (kind == "text/html" || code == http.StatusNotFound): // an API server that lacks it says so in an object
 		return pending{reason: ErrNotAPIServer, detail: "an API server at " + f.endpoint, cause: signed(answer, response, body)}
 	}
 	// Not made yet, not yet readable to anonymous, or not served yet.

@@ -23,7 +23,7 @@ type Sight struct {
 	// Seen is when, by this machine's clock, and Date what the server's clock
 	// says at that moment; zero: nothing.
 	Seen, Date time.Time
-	Info Info      // of cluster-info, proven or not
+	Info       Info // of cluster-info, proven or not
 
 	Pins   []string // of the authorities in it
 	PinErr error    // none of them is a pinned one

@@ -58,6 +58,7 @@ func TestNobodyBehindTheEndpoint(t *testing.T) {
 		"gateway":          {page(503, "text/html", "<html><body><h1>503 Service Unavailable</h1>\nNo server is available.</body></html>"), ErrNoBackend, `HTTP 503 from "balancer/1.0": "503 Service Unavailable No server is available."`},
 		"another gateway":  {page(502, "text/plain", "no healthy upstream"), ErrNoBackend, "no healthy upstream"},
 		"a web server":     {page(404, "text/html; charset=utf-8", "<p>Not Found</p>"), ErrNotAPIServer, `HTTP 404 from "balancer/1.0": "Not Found"`},
+		"another server":   {page(404, "text/plain; charset=utf-8", "404 page not found"), ErrNotAPIServer, "404 page not found"},
 		"an API server":    {page(503, "application/json", `{"kind":"Status","code":503}`), ErrNoClusterInfo, "HTTP 503"},
 		"of another sort":  {page(429, "text/plain", "too many requests"), ErrNoClusterInfo, "HTTP 429"},
 		"nothing listens":  {"127.0.0.1:1", ErrUnreachable, "connection refused"},

@@ -3,6 +3,7 @@ package effect
 import (
 	"context"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -45,6 +46,10 @@ func (u Unit) Observe(ctx context.Context, v plan.View) (plan.Observed, error) {
 	}
 	props := properties(res.Stdout)
 	if props["LoadState"] == "not-found" {
+		// Its file is perhaps about to be written, by a step before this one.
+		if slices.ContainsFunc(u.Inputs, func(p string) bool { return isUnitFile(p) && path.Base(p) == u.Name }) {
+			return unitObserved{}, nil
+		}
 		return nil, wrapObserve(u, fmt.Errorf("systemd knows no such unit"))
 	}
 	o := unitObserved{enabled: props["UnitFileState"] == "enabled", active: props["ActiveState"] == "active", unread: props["NeedDaemonReload"] == "yes" && slices.ContainsFunc(u.Inputs, isUnitFile)}
@@ -58,9 +63,9 @@ func (u Unit) Observe(ctx context.Context, v plan.View) (plan.Observed, error) {
 	if err != nil {
 		return nil, wrapObserve(u, err)
 	}
-	for _, path := range u.Inputs {
-		if d, ok := digests[path]; ok && d.Changed.After(o.started) {
-			o.later = path
+	for _, p := range u.Inputs {
+		if d, ok := digests[p]; ok && d.Changed.After(o.started) {
+			o.later = p
 			break
 		}
 	}

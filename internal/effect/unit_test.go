@@ -137,3 +137,17 @@ func TestUnitFailing(t *testing.T) {
 		}
 	}
 }
+
+// A unit whose file an earlier step writes is started by then: a dry run shows
+// both.
+func TestUnitWhoseFileIsToBeWritten(t *testing.T) {
+	w := newWorld(t)
+	u := effect.Unit{Host: "n1", Name: "ours.service", Inputs: []string{"/etc/systemd/system/ours.service"}}
+	if got := look(t, w, u); got.Verb != plan.Start {
+		t.Errorf("%+v", got)
+	}
+	u.Inputs = []string{"/etc/systemd/system/ours.service.d/more.conf"}
+	if _, err := u.Observe(t.Context(), w); err == nil {
+		t.Error("a drop-in makes no unit")
+	}
+}

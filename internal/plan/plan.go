@@ -304,15 +304,18 @@ type Replacing struct {
 // Endpoint is where the cluster is to be reached from now on, and what of it
 // says so today.
 type Endpoint struct {
-	Address string // "host:port"
-	Server  string // the URL that kubelets and kube-proxy are to use
-	CA      []byte // PEM, of the API servers
+	Address string           // "host:port"
+	After   *cluster.Cluster // the cluster as it is to be
+	Names   []string         // that every API server's certificate is to have
+	CA      []byte           // PEM, of the API servers
 	// As they are; nil where there is none, or this node may not see it.
-	Configuration, ClusterInfo, Proxy, ProxyDaemon, Flannel *unstructured.Unstructured
+	Configuration, ClusterInfo, Proxy, ProxyDaemon, Flannel, Settings *unstructured.Unstructured
 	// APIServers are all of the cluster.
 	APIServers []APIServer
 	// Silent is why nothing answers at Address; empty if an API server does.
 	Silent string
+	// Unbalanced are the nodes on which no load balancer runs.
+	Unbalanced []string
 }
 
 // APIServer is one of the cluster's.

@@ -35,7 +35,7 @@ func TestReferenceIsUpToDate(t *testing.T) {
 func TestMarkdown(t *testing.T) {
 	files := markdown(cli.New(&session.Session{}))
 	for file, texts := range map[string][]string{
-		"README.md":     {"| [clusteradm join](join.md) | Make this machine a worker of a cluster |", "`-o, --output string` | output format: text or json (default text)"},
+		"README.md":     {"| [clusteradm join](join.md) | Make this machine a worker or a further control plane of a cluster |", "`-o, --output string` | output format: text or json (default text)"},
 		"join.md":       {"# clusteradm join\n", "| `--discovery-token-ca-cert-hash strings` | pin", "sha256:&lt;hex> |", "### clusteradm join phase kubelet-start\n", "Flags: those of `clusteradm join`.", "```\nclusteradm token create --print-join-command\n```\n"},
 		"exit-codes.md": {"# clusteradm exit-codes\n\n```\n0    done"},
 	} {

@@ -18,6 +18,8 @@ import (
 	"github.com/clusteradm/clusteradm/addons"
 	"github.com/clusteradm/clusteradm/internal/kube"
 	"github.com/clusteradm/clusteradm/internal/plan"
+	"github.com/clusteradm/clusteradm/manifests"
+	"github.com/clusteradm/clusteradm/phases"
 	"github.com/clusteradm/clusteradm/pki"
 )
 
@@ -38,6 +40,7 @@ func objects(ctx context.Context, r kube.Reader) (plan.Endpoint, error) {
 		&e.ClusterInfo:   ref("", "ConfigMap", "kube-public", "cluster-info"),
 		&e.Proxy:         ref("", "ConfigMap", "kube-system", "kube-proxy"),
 		&e.ProxyDaemon:   ref("apps", "DaemonSet", "kube-system", "kube-proxy"),
+		&e.Settings:      ref("", "ConfigMap", "kube-system", manifests.ConfigMapName),
 		&e.Flannel:       ref("apps", "DaemonSet", addons.FlannelNamespace, "kube-flannel-ds"),
 	} {
 		g.Go(func() error {
@@ -124,22 +127,18 @@ func (e *foreignError) Hint() string {
 // that they serve. That they do not answer, or lack the name, is no error; what
 // belongs to another cluster at the endpoint is.
 func onTheWire(ctx context.Context, v plan.View, e *plan.Endpoint, now time.Time) error {
-	host, _, err := net.SplitHostPort(e.Address)
-	if err != nil {
-		return fmt.Errorf("use %s: %w", e.Address, err)
-	}
 	var g errgroup.Group
 	for i := range e.APIServers {
 		s := &e.APIServers[i]
 		g.Go(func() error {
-			if err := serves(ctx, v, s.Address, host, e.CA, now); err != nil {
+			if err := serves(ctx, v, s.Address, e.Names, e.CA, now); err != nil {
 				s.Problem = err.Error()
 			}
 			return nil
 		})
 	}
 	g.Go(func() error {
-		err := serves(ctx, v, e.Address, host, e.CA, now)
+		err := serves(ctx, v, e.Address, []string{hostOf(e.Address)}, e.CA, now)
 		var check *pki.CheckError
 		switch {
 		case err == nil:
@@ -153,10 +152,39 @@ func onTheWire(ctx context.Context, v plan.View, e *plan.Endpoint, now time.Time
 	return g.Wait()
 }
 
-func serves(ctx context.Context, v plan.View, addr, host string, ca []byte, now time.Time) error {
+func serves(ctx context.Context, v plan.View, addr string, names []string, ca []byte, now time.Time) error {
 	der, err := v.Served(ctx, "", addr)
-	if err != nil {
-		return err
+	for _, name := range names {
+		if err == nil {
+			err = pki.CheckServer(addr, der, ca, name, now)
+		}
 	}
-	return pki.CheckServer(addr, der, ca, host, now)
+	return err
+}
+
+// unbalanced are the nodes on which no load balancer is ready.
+func unbalanced(ctx context.Context, r kube.Reader) ([]string, error) {
+	nodes, err := r.List(ctx, phases.NodeRef(""), "")
+	if err != nil {
+		return nil, fmt.Errorf("find the load balancers: %w", err)
+	}
+	pods, err := r.List(ctx, ref("", "Pod", "kube-system", ""), "component="+manifests.HAProxyName)
+	if err != nil {
+		return nil, fmt.Errorf("find the load balancers: %w", err)
+	}
+	ready := map[string]bool{}
+	for i := range pods {
+		if status, _ := phases.Readiness(&pods[i]); status == "True" {
+			name, _, _ := unstructured.NestedString(pods[i].Object, "spec", "nodeName")
+			ready[name] = true
+		}
+	}
+	var list []string
+	for _, n := range nodes {
+		if !ready[n.GetName()] {
+			list = append(list, n.GetName())
+		}
+	}
+	slices.Sort(list)
+	return list, nil
 }

@@ -3,6 +3,7 @@ package endpointcmd
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/clusteradm/clusteradm/internal/cli/controlplane"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
@@ -12,6 +13,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/secret"
 	"github.com/clusteradm/clusteradm/internal/world"
 	"github.com/clusteradm/clusteradm/manifests"
+	"github.com/clusteradm/clusteradm/phases"
 	"github.com/clusteradm/clusteradm/pki"
 )
 
@@ -50,8 +52,10 @@ func thisNode(ctx context.Context, s *session.Session, at string) (*node, error)
 		n.cert = flags["tls-cert-file"]
 	}
 	paths := append(pki.InspectedFiles(k.Cluster), k.Cluster.PKI("ca.crt"))
-	if n.facts, err = facts.Gather(ctx, s.Machine, k.Cluster, paths, false); err == nil {
-		err = facts.Attributes(ctx, s.Machine, &n.facts, append(paths, cluster.AdminConf, cluster.SuperAdminConf, cluster.KubeletConf))
+	asked := *k.Cluster
+	asked.VirtualIP = &cluster.VirtualIP{} // there may be one from now on, in the network of this machine's address
+	if n.facts, err = facts.Gather(ctx, s.Machine, &asked, paths, false); err == nil {
+		err = facts.Attributes(ctx, s.Machine, &n.facts, slices.Concat(paths, phases.EndpointFiles(), []string{cluster.AdminConf, cluster.SuperAdminConf, cluster.KubeletConf}))
 	}
 	if err != nil {
 		return nil, err

@@ -73,11 +73,10 @@ func runShow(ctx context.Context, s *session.Session) error {
 			return err
 		}
 	}
-	e.CA, e.Address = n.ca, n.cluster.ControlPlaneEndpoint
+	e.CA, e.Address, e.After, e.Names = n.ca, n.cluster.ControlPlaneEndpoint, n.cluster, namesOf(n.cluster)
 	out := shown{Kind: "endpoint", Endpoint: e.Address}
 	view := world.New(world.Parts{Machine: s.Machine})
 	if e.Address != "" {
-		e.Server = "https://" + e.Address
 		var foreign *foreignError
 		switch err := onTheWire(ctx, view, &e, s.Now()); {
 		case errors.As(err, &foreign):
@@ -119,7 +118,10 @@ func users(in plan.Input) ([]user, error) {
 		}
 		list = append(list, u)
 	}
-	endpoint, nodes := "https://"+in.Endpoint.Address, cmp.Or(in.Endpoint.Server, "https://")
+	endpoint, nodes := "https://"+in.Endpoint.Address, "https://"
+	if in.Endpoint.Address != "" {
+		nodes = in.Cluster.NodeEndpoint(in.Node)
+	}
 	files := in.HostFacts().PKI
 	for _, path := range []string{cluster.AdminConf, cluster.SuperAdminConf, cluster.ControllerConf, cluster.SchedulerConf, cluster.KubeletConf} {
 		data, ok := files[path]
@@ -134,8 +136,8 @@ func users(in plan.Input) ([]user, error) {
 		case path == cluster.ControllerConf || path == cluster.SchedulerConf:
 			want = in.Node.LocalEndpoint()
 		case path == cluster.KubeletConf:
-			if want = nodes; phases.KeepsServer(in, server) {
-				want = server
+			if want = nodes; in.Endpoint.Address != "" {
+				want = phases.KubeletServer(in, server)
 			}
 		}
 		add(path, server, want)

@@ -1,6 +1,7 @@
 package joincmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,6 +47,7 @@ func look(ctx context.Context, s *session.Session, join *config.Join, admin stri
 	if err := l.lookAtFiles(ctx); err != nil {
 		return l.seen, err
 	}
+	l.join = asControlPlane(join, l.seen.ControlPlane)
 	var g errgroup.Group
 	for _, f := range []func(context.Context){l.lookAtRuntime, l.lookAtKubelet, l.lookAtCluster, l.lookAsAdmin} {
 		g.Go(func() error { f(ctx); return nil })
@@ -53,6 +55,17 @@ func look(ctx context.Context, s *session.Session, join *config.Join, admin stri
 	_ = g.Wait() // they have no errors
 	l.seen.Now = s.Now()
 	return l.seen, parent.Err()
+}
+
+// asControlPlane takes a machine that has a control plane's manifests for one
+// that joins as that, whether or not it was said.
+func asControlPlane(join *config.Join, is bool) *config.Join {
+	if !is || join.Node.ControlPlane {
+		return join
+	}
+	as := *join
+	as.Node.ControlPlane, as.Node.BindPort = true, cmp.Or(as.Node.BindPort, 6443)
+	return &as
 }
 
 func (l *looker) set(assign func(*diagnosis.Join)) {
@@ -129,6 +142,9 @@ func (l *looker) lookAtCluster(ctx context.Context) {
 	l.told(options, known, sight)
 	if sight.Err == nil {
 		l.lookAsJoiner(ctx, options, known, sight)
+	}
+	if l.local != nil && !l.seen.Etcd.Seen { // which nobody else writes meanwhile
+		l.lookAtLocalEtcd(ctx)
 	}
 }
 

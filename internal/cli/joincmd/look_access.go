@@ -61,13 +61,8 @@ func (l *looker) lookAsJoiner(ctx context.Context, options discovery.Options, kn
 		return
 	}
 	defer c.Close()
-	found := l.ask(ctx, c)
-	switch {
-	case !l.seen.ControlPlane: // which was set before anything is looked at at once
-	case found != nil && l.join.Node.ControlPlane:
+	if found := l.ask(ctx, c); found != nil && l.join.Node.ControlPlane {
 		l.lookAsControlPlane(ctx, c, found, info.CA)
-	case l.local != nil:
-		l.lookAtLocalEtcd(ctx)
 	}
 }
 

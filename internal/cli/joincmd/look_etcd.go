@@ -41,7 +41,12 @@ func (l *looker) lookAsControlPlane(ctx context.Context, r kube.Reader, c *clust
 	if !shared(p.takeIn(ctx, r, l.join.CertificateKey)) {
 		return
 	}
-	if !shared(p.ensure()) || c.Etcd.External != nil {
+	if !shared(p.ensure()) {
+		return
+	}
+	l.set(func(j *diagnosis.Join) { j.Shared.Signs = !p.input.PKI.External("ca") })
+	if c.Etcd.External != nil {
+		l.set(func(j *diagnosis.Join) { j.Etcd.Fault.Text = "the cluster's etcd is not on its control planes" })
 		return
 	}
 	config, err := client.FromKubeconfig(p.input.PKI.Kubeconfigs[cluster.AdminConf].Reveal())

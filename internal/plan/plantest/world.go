@@ -73,11 +73,12 @@ func (w *World) EtcdWriter(string) etcd.Writer { return w.EtcdCluster }
 // Probe implements plan.View: a component answers when the kubelet runs and
 // its manifest is whole.
 func (w *World) Probe(ctx context.Context, _ string, p plan.Probe) error {
-	if strings.HasPrefix(p.URL, "http:") {
-		return w.probeBalancer(ctx, p.URL)
-	}
 	pod := "kube-apiserver"
 	switch {
+	case strings.Contains(p.URL, ":2381"):
+		pod = "etcd"
+	case strings.HasPrefix(p.URL, "http:"):
+		return w.probeBalancer(ctx, p.URL)
 	case strings.Contains(p.URL, ":10257"):
 		pod = "kube-controller-manager"
 	case strings.Contains(p.URL, ":10259"):
