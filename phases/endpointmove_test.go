@@ -99,6 +99,7 @@ func bareRig(t *testing.T) *rig {
 
 func movingRig(t *testing.T, of func(*cluster.Cluster) (before, after *cluster.Cluster)) *rig {
 	r := renewRig(t)
+	r.loaded = withEndpoint(t)
 	m, store, node := r.world.Machine, r.world.Store, r.loaded.Node
 	before, after := of(r.loaded.Cluster)
 	m.Put(cluster.KubeletConf, string(pki.EncodeKubeletKubeconfig("kubernetes", "https://old.example.com:6443", "cp1", theRenewal.old.Pairs["ca"].Cert).Reveal()), 0o600)
