@@ -259,7 +259,7 @@ func TestEtcdOfNoMachineOfIts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for _, args := range [][]string{{"status"}, {"members"}, {"move-leader"}, {"member", "remove", "cp1"}, {"member", "replace", "cp1"}, {"defrag", "--all"}, {"alarms"}} {
-		r.run(append([]string{"etcd"}, args...)...).is(t, 1, "this machine has neither a member of it nor an API server", "hint: run it on a control plane, as root")
+		r.run(append([]string{"etcd"}, args...)...).is(t, 1, "this machine has neither a member of it nor an API server", "hint: run it as root on a control plane, or on a machine of etcd's own")
 	}
 	r.machine.Put("/etc/kubernetes/manifests/etcd.yaml", "kind: Secret\n", 0o600)
 	r.run("etcd", "status").is(t, 1, "it is not understood")
