@@ -63,7 +63,7 @@ func TestDoctorJoin(t *testing.T) {
 	args := cp.joinArgs()
 	w := cp.worker()
 	store := cp.store.Snapshot()
-	w.doctor(args...).is(t, 0, "ok       runtime", "ok       endpoint", "ok       pin", "ok       token          the cluster accepts token canary", "nothing of a join is on this machine", "0 bad, 0 cannot be told")
+	w.doctor(args...).is(t, 0, "ok       runtime", "ok       endpoint", "ok       pin", "ok       token               the cluster accepts token canary", "nothing of a join is on this machine", "0 bad, 0 cannot be told")
 	if got := w.doctor(append(args, "-o", "json")...).is(t, 0, `{"kind":"diagnosis","list":"join","standing":"nothing of a join is on this machine"`); badRows(t, got) != "" {
 		t.Errorf("bad are %q", badRows(t, got))
 	}
@@ -73,6 +73,11 @@ func TestDoctorJoin(t *testing.T) {
 	w.run(args...).is(t, 0)
 	w.keeps(cluster.KubeletConf, cluster.KubeletClientPEM)
 	w.doctor("join").is(t, 0, "this machine has joined", "ok       ready", "ok       certificate")
+	// A worker with a load balancer is no control plane.
+	w.machine.Put(cluster.ManifestsDir+"/clusteradm-haproxy.yaml", "kind: Pod\n", 0o600)
+	if got := w.doctor("join").is(t, 0, "0 bad"); strings.Contains(got.out, "shared-certificates") {
+		t.Errorf("it is taken for a control plane:\n%s", got.out)
+	}
 	bareRig(t, "w9").doctor("join").is(t, 2)
 }
 

@@ -134,6 +134,8 @@ func TestEndpointShowMarks(t *testing.T) {
 	r.machine.Put(cluster.AdminConf, strings.ReplaceAll(admin, newName, "old.example.com"), 0o600)
 	r.run("endpoint", "show").is(t, 3, "https://old.example.com:6443", "! should be https://k8s.example.com:6443", "hint: clusteradm endpoint set k8s.example.com:6443")
 	r.run("endpoint", "set", newName).is(t, 0)
+	r.store.Put(kubetest.Object(t, "apiVersion: v1\nkind: Pod\nmetadata: {name: kube-apiserver-cp2, namespace: kube-system, labels: {component: kube-apiserver}, annotations: {kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint: \"192.0.2.12:6443\"}}\nspec: {nodeName: cp2}\n"))
+	r.run("endpoint", "show").is(t, 3, "! ask 192.0.2.12:6443 for its certificate", "hint: on cp2: clusteradm endpoint set k8s.example.com:6443   # or, if it is gone for good: kubectl delete node cp2\n")
 	*silent = true
 	r.run("endpoint", "show").is(t, 3, "! ask k8s.example.com:6443 for its certificate")
 }

@@ -89,7 +89,7 @@ func (j Join) clusterInfo() Finding {
 	case !e.answered():
 		return unknown(name, "%s", e.why())
 	case j.Trust.File:
-		return ok(name, "is not needed: the discovery file says what it would")
+		return ok(name, "is not needed: a kubeconfig says what it would")
 	}
 	return ok(name, "is readable")
 }
@@ -126,7 +126,7 @@ func (j Join) pin() Finding {
 	t := j.Trust
 	switch {
 	case t.File:
-		return ok(name, "is not needed: the discovery file has the certificate authority")
+		return ok(name, "is not needed: a kubeconfig has the certificate authority")
 	case !j.Endpoint.answered():
 		return unknown(name, "%s", j.Endpoint.why())
 	case t.WrongPin && t.Signature == Right:

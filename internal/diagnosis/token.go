@@ -125,7 +125,7 @@ func (j Join) token() Finding {
 		return bad(name, "the cluster does not accept the credentials that this machine was given").
 			proof("%s", j.Access.Fault.Text).hint("use a token instead; " + newToken)
 	case id == "" && j.Access.Authenticated == Yes:
-		return ok(name, "is not needed: the cluster accepts the credentials of the discovery file")
+		return ok(name, "is not needed: the cluster accepts the credentials of a kubeconfig")
 	case j.Access.Authenticated == Yes:
 		return ok(name, "the cluster accepts token %s", id)
 	case j.Trust.Signature == Right:
@@ -153,7 +153,7 @@ func (j Join) signature() Finding {
 	gone, _ := j.tokenGone()
 	switch {
 	case t.File:
-		return ok(name, "is not needed: the discovery file is believed as it is")
+		return ok(name, "is not needed: a kubeconfig is believed as it is")
 	case !j.Endpoint.answered():
 		return unknown(name, "%s", j.Endpoint.why())
 	case t.Signature == Forged && j.Access.Authenticated == Yes:

@@ -111,8 +111,25 @@ func runShow(ctx context.Context, s *session.Session) error {
 	if err != nil || out.right() {
 		return err
 	}
-	return &exit.PendingError{Err: errors.New("endpoint show: not all is as it should be"),
-		Help: cmp.Or(strings.TrimSuffix("clusteradm endpoint set "+e.Address, " "), "")}
+	return &exit.PendingError{Err: errors.New("endpoint show: not all is as it should be"), Help: out.remedy()}
+}
+
+// remedy is the command for what is wrong. An API server that does not answer
+// gets no name by it.
+func (s shown) remedy() string {
+	set := strings.TrimSuffix("clusteradm endpoint set "+s.Endpoint, " ")
+	if slices.ContainsFunc(s.Users, func(u user) bool { return u.Want != "" }) {
+		return set
+	}
+	if s.Balancer != nil && len(s.Balancer.Lacking) > 0 {
+		return fmt.Sprintf("on each of %s: %s", strings.Join(s.Balancer.Lacking, ", "), set)
+	}
+	for _, a := range s.APIServers {
+		if a.Problem != "" && a.Node != "" {
+			return fmt.Sprintf("on %s: %s   # or, if it is gone for good: kubectl delete node %s", a.Node, set, a.Node)
+		}
+	}
+	return set
 }
 
 // brought adds the ways to the API servers that clusteradm brings.

@@ -110,7 +110,7 @@ func show(s *session.Session, standing string, findings []diagnosis.Finding) err
 
 // row is one finding. What is ok needs no way on.
 func row(s *session.Session, f diagnosis.Finding) string {
-	text := s.Streams.Fit(fmt.Sprintf("%-8s %-14s %s", f.Verdict, f.Name, f.Message)) + "\n"
+	text := s.Streams.Fit(fmt.Sprintf("%-8s %-19s %s", f.Verdict, f.Name, f.Message)) + "\n"
 	if f.Proof != "" {
 		text += s.Streams.Fit("  proof: "+f.Proof) + "\n"
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/facts"
 	"github.com/clusteradm/clusteradm/internal/host"
 	"github.com/clusteradm/clusteradm/internal/procfs"
+	"github.com/clusteradm/clusteradm/manifests"
 	"github.com/clusteradm/clusteradm/pki"
 )
 
@@ -31,7 +32,10 @@ func (l *looker) lookAtFiles(ctx context.Context) error {
 	m.MachineID, m.SystemUUID = f.MachineID, f.ProductUUID
 	m.EtcdStatic = remains.Etcd != nil
 	m.EtcdSince = f.Files[cluster.ManifestsDir+"/etcd.yaml"].Changed
-	l.seen.ControlPlane = l.seen.ControlPlane || len(f.Manifests) > 0
+	for path := range f.Manifests {
+		// The load balancer's is on workers, too.
+		l.seen.ControlPlane = l.seen.ControlPlane || path != cluster.ManifestsDir+"/"+manifests.HAProxyName+".yaml"
+	}
 	m.EtcdData = remains.EtcdOrphan || remains.Etcd != nil && remains.Etcd.HasData
 	m.Asking = f.Files[cluster.BootstrapKubeletConf].Changed
 	if l.join.Node.Address.IsValid() {
