@@ -52,10 +52,10 @@ type rig struct {
 // one fails TestCrashMatrix.
 var rigs = map[string]func(t *testing.T) *rig{
 	"init": initRig, "join": joinRig, "join/control-plane": joinControlPlaneRig, "renew": renewRig, "requests": requestsRig, "fix": fixRig, "reset": resetRig,
-	"etcdinit":        etcdInitRig,
-	"etcdjoin":        etcdJoinRig,
-	"member-replace":  replaceRig,
-	"endpoint":        endpointRig,
+	"etcdinit":       etcdInitRig,
+	"etcdjoin":       etcdJoinRig,
+	"member-replace": replaceRig,
+	"endpoint":       endpointRig, "endpoint/bare": bareRig,
 	"endpoint-follow": followRig,
 }
 
@@ -186,7 +186,7 @@ func (m matrix) crash(t *testing.T, where string, arm func(*rig)) {
 // new certificates or another endpoint: there the way back ends.
 func kubeletIntended(journal *state.Run) bool {
 	for _, e := range journal.Entries {
-		if e.Kind == state.Intent && (strings.HasPrefix(e.Step, "kubelet-start/config.yaml@") || strings.HasPrefix(e.Step, "kubelet/unit@") || strings.HasPrefix(e.Step, "etcd-member/turn@") || strings.HasPrefix(e.Step, "load-balancer/") || strings.HasSuffix(e.Step, "/rollout")) {
+		if e.Kind == state.Intent && (strings.HasPrefix(e.Step, "kubelet-start/config.yaml@") || strings.HasPrefix(e.Step, "kubelet/unit@") || strings.HasPrefix(e.Step, "etcd-member/turn@") || strings.HasPrefix(e.Step, "load-balancer/") || strings.HasPrefix(e.Step, "remove/") || strings.HasSuffix(e.Step, "/rollout")) {
 			return true
 		}
 	}
@@ -246,16 +246,13 @@ networking: {podSubnet: 10.244.0.0/16}
 apiVersion: clusteradm.io/v1alpha1
 kind: Addons
 podNetwork: {kind: flannel}
----
-apiVersion: clusteradm.io/v1alpha1
-kind: Endpoint
-nodeLoadBalancer: {}
-virtualIP: {address: 192.0.2.100, interface: eth0, image: "registry.example.com/keepalived:2.2.7"}
 `
 
-func load(t *testing.T) *config.Loaded {
+func load(t *testing.T) *config.Loaded { return loadDocs(t, initDocs) }
+
+func loadDocs(t *testing.T, docs string) *config.Loaded {
 	t.Helper()
-	loaded, err := config.Load([]byte(initDocs), config.Inputs{
+	loaded, err := config.Load([]byte(docs), config.Inputs{
 		Host: "cp1", Hostname: "cp1", DefaultAddress: netip.MustParseAddr("192.0.2.10"), Now: now, Rand: bytes.NewReader(make([]byte, 64))})
 	if err != nil {
 		t.Fatal(err)
@@ -284,6 +281,7 @@ var entropy *pki.Bundle
 
 func initRig(t *testing.T) *rig {
 	r := newRig(t, "cp1", func(r *rig, _ *hosttest.Machine) { r.world.Store.Down(false) })
+	r.loaded = withEndpoint(t)
 	loaded := r.loaded
 	specs, kubeconfigs := pki.Tree(loaded.Cluster, loaded.Node), pki.KubeconfigSpecs(loaded.Cluster, loaded.Node)
 	if entropy == nil {
@@ -332,6 +330,7 @@ func joinRig(t *testing.T) *rig {
 		r.world.Store.Down(false)
 		r.world.Store.Put(kubetest.Object(t, "apiVersion: v1\nkind: Node\nmetadata: {name: w1}\nstatus: {conditions: [{type: Ready, status: \"True\"}]}\n"))
 	})
+	r.loaded = withEndpoint(t)
 	loaded := r.loaded
 	if joinCA == nil {
 		bundle, err := pki.Ensure(nil, pki.Tree(loaded.Cluster, loaded.Node), nil, now)

@@ -6,16 +6,35 @@ import (
 	"testing"
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
+	"github.com/clusteradm/clusteradm/internal/config"
 	"github.com/clusteradm/clusteradm/internal/host"
 	"github.com/clusteradm/clusteradm/internal/host/hosttest"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/manifests"
 )
 
+const endpointDocs = initDocs + `---
+apiVersion: clusteradm.io/v1alpha1
+kind: Endpoint
+nodeLoadBalancer: {}
+virtualIP: {address: 192.0.2.100, interface: eth0, image: "registry.example.com/keepalived:2.2.7"}
+`
+
+var theEndpoint *config.Loaded
+
+// withEndpoint is a cluster with a load balancer on every node and a virtual IP.
+func withEndpoint(t *testing.T) *config.Loaded {
+	if theEndpoint == nil {
+		theEndpoint = loadDocs(t, endpointDocs)
+	}
+	return theEndpoint
+}
+
 // followRig is a node whose load balancer knows one API server, in a cluster
 // that has three.
 func followRig(t *testing.T) *rig {
 	r := newRig(t, "w1", func(*rig, *hosttest.Machine) {})
+	r.loaded = withEndpoint(t)
 	m := r.world.Machine
 	config, err := manifests.BalancerOf(r.loaded.Cluster, []byte("ca"), apiServers[:1]).Render()
 	if err != nil {

@@ -10,8 +10,9 @@ import (
 // out again and again by a service, and leaves no journal.
 func EndpointFollow() []plan.Phase {
 	return []plan.Phase{{
-		Name:  "backends",
-		Short: "Give the node's load balancer the API servers that there are",
+		Name:    "backends",
+		Short:   "Give the node's load balancer the API servers that there are",
+		Example: "clusteradm endpoint follow",
 		Plan: func(in plan.Input) ([]plan.Group, error) {
 			balancer, err := manifests.ParseBalancer(in.Follow.Config)
 			if err != nil {

@@ -1,9 +1,12 @@
 package phases
 
 import (
+	"context"
+	"fmt"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/config"
@@ -71,8 +74,20 @@ func EndpointImages() plan.Phase {
 	}
 }
 
-// EndpointFiles are what is looked at of a machine besides its facts.
-func EndpointFiles() []string { return []string{podManifest(manifests.KeepalivedName)} }
+// EndpointFiles are what is looked at of a machine besides its facts: all that
+// an endpoint may have left there.
+func EndpointFiles() []string { return append(balancerLeaves(), virtualIPLeaves()...) }
+
+func balancerLeaves() []string {
+	return []string{manifests.FollowUnitFile, followUnitLink, podManifest(manifests.HAProxyName), manifests.HAProxyDir}
+}
+
+func virtualIPLeaves() []string {
+	return []string{podManifest(manifests.KeepalivedName), manifests.KeepalivedDir}
+}
+
+// followUnitLink has systemd start the unit with the machine.
+const followUnitLink = "/etc/systemd/system/multi-user.target.wants/" + manifests.FollowUnit
 
 func podManifest(name string) string { return cluster.ManifestsDir + "/" + name + ".yaml" }
 
@@ -92,7 +107,27 @@ func bringBalancer(in plan.Input) ([]plan.Step, error) {
 	}
 	follower := replaced(Follower(after))
 	follower[0].NoUndo = "" // a file, which starts nothing
-	return slices.Concat(files, replaced([]plan.Step{balancerRuns(after, config)}), follower), nil
+	known := plan.Step{Name: "known", Host: in.Node.Host, Effect: effect.Await{What: "load balancer's pod"}, Until: []plan.Condition{balancerKnown(in)}}
+	return append(slices.Concat(files, replaced([]plan.Step{balancerRuns(after, config)}), follower), known), nil
+}
+
+// balancerKnown holds when the cluster can see that this machine has its load
+// balancer, for which kube-proxy waits.
+func balancerKnown(in plan.Input) plan.Condition {
+	name := manifests.HAProxyName + "-" + in.Node.Name
+	return plan.Condition{
+		Name: "pod " + name + " to be Ready", Within: balancerWithin, Warn: true, Hint: "kubectl -n kube-system describe pod " + name,
+		Check: func(ctx context.Context, v plan.View) error {
+			pod, err := v.Kube().Get(ctx, kube.Ref{GroupVersionKind: schema.GroupVersionKind{Version: "v1", Kind: "Pod"}, Namespace: "kube-system", Name: name})
+			if err != nil {
+				return fmt.Errorf("%w: %w", plan.ErrNotYet, err)
+			}
+			if status, message := Readiness(pod); status != "True" {
+				return fmt.Errorf("%w: %s", plan.ErrNotYet, message)
+			}
+			return nil
+		},
+	}
 }
 
 // Balanced reports that what runs on every node can use the load balancer, if
@@ -146,21 +181,21 @@ func lateSettings(in plan.Input) ([]plan.Step, error) {
 }
 
 // removeEndpoint takes away what clusteradm put on this machine for an endpoint
-// that it does not use any more.
+// that it does not use any more: all of it that is left.
 func removeEndpoint(in plan.Input) ([]plan.Step, error) {
 	var steps []plan.Step
+	host, left := in.Node.Host, func(path string) bool { return in.HostFacts().Exists(path) }
 	gone := func(name string, e plan.Effect) {
-		steps = append(steps, plan.Step{Name: name, Host: in.Node.Host, Effect: e, NoUndo: moved})
+		steps = append(steps, plan.Step{Name: name, Host: host, Effect: e, NoUndo: moved})
 	}
-	host := in.Node.Host
-	if len(in.HostFacts().Balancer) > 0 && in.Endpoint.After.LoadBalancer == nil {
+	if in.Endpoint.After.LoadBalancer == nil && slices.ContainsFunc(balancerLeaves(), left) {
 		gone("unit", effect.Stopped{Host: host, Name: manifests.FollowUnit})
 		gone("unit-file", effect.Absent{Host: host, Path: manifests.FollowUnitFile})
-		gone("unit-link", effect.Absent{Host: host, Path: "/etc/systemd/system/multi-user.target.wants/" + manifests.FollowUnit})
+		gone("unit-link", effect.Absent{Host: host, Path: followUnitLink})
 		gone("haproxy", effect.Absent{Host: host, Path: podManifest(manifests.HAProxyName)})
 		gone("haproxy-dir", effect.Tree{Host: host, Path: manifests.HAProxyDir})
 	}
-	if in.HostFacts().Exists(podManifest(manifests.KeepalivedName)) && in.Endpoint.After.VirtualIP == nil {
+	if in.Endpoint.After.VirtualIP == nil && slices.ContainsFunc(virtualIPLeaves(), left) {
 		gone("keepalived", effect.Absent{Host: host, Path: podManifest(manifests.KeepalivedName)})
 		gone("keepalived-dir", effect.Tree{Host: host, Path: manifests.KeepalivedDir})
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/effect"
 	"github.com/clusteradm/clusteradm/internal/facts"
 	"github.com/clusteradm/clusteradm/internal/host"
+	"github.com/clusteradm/clusteradm/internal/host/hosttest"
 	"github.com/clusteradm/clusteradm/internal/kube"
 	"github.com/clusteradm/clusteradm/internal/kube/kubetest"
 	"github.com/clusteradm/clusteradm/internal/plan"
@@ -55,6 +56,35 @@ func plainRig(t *testing.T) *rig {
 	return movingRig(t, func(c *cluster.Cluster) (before, after *cluster.Cluster) { return bare(c), at(bare(c), newEndpoint) })
 }
 
+// bareRig loses its load balancer and its virtual IP.
+func bareRig(t *testing.T) *rig {
+	r := movingRig(t, func(c *cluster.Cluster) (before, after *cluster.Cluster) {
+		return at(c, newEndpoint), at(bare(c), newEndpoint)
+	})
+	m, before := r.world.Machine, at(r.loaded.Cluster, newEndpoint)
+	document, err := config.MarshalEndpoint(before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range manifests.EndpointConfig(document) {
+		r.world.Store.Put(o)
+	}
+	balancer, err := manifests.BalancerOf(before, theRenewal.old.Pairs["ca"].Cert, apiServers[:1]).Render()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, content := range map[string]string{
+		cluster.HAProxyConfig: string(balancer), manifests.HAProxyCA: "ca", manifests.KeepalivedConfig: "keepalived.conf", manifests.KeepalivedCA: "ca",
+		cluster.ManifestsDir + "/" + manifests.HAProxyName + ".yaml": "kind: Pod\n", cluster.ManifestsDir + "/" + manifests.KeepalivedName + ".yaml": "kind: Pod\n",
+		manifests.FollowUnitFile: "[Service]\n",
+		cluster.KubeletConf:      string(pki.EncodeKubeletKubeconfig("kubernetes", before.NodeEndpoint(r.loaded.Node), "cp1", theRenewal.old.Pairs["ca"].Cert).Reveal()),
+	} {
+		m.Put(path, content, 0o600)
+	}
+	m.AddUnit(hosttest.Unit{Name: manifests.FollowUnit, Enabled: true, Active: true})
+	return r
+}
+
 func movingRig(t *testing.T, of func(*cluster.Cluster) (before, after *cluster.Cluster)) *rig {
 	r := renewRig(t)
 	m, store, node := r.world.Machine, r.world.Store, r.loaded.Node
@@ -76,6 +106,7 @@ func movingRig(t *testing.T, of func(*cluster.Cluster) (before, after *cluster.C
 	info := pki.EncodeClusterInfo(before.Endpoint(node), theRenewal.old.Pairs["ca"].Cert)
 	for _, o := range slices.Concat(manifests.KubeadmConfig(document), manifests.ClusterInfo(info.Reveal()), proxy, flannel, []*unstructured.Unstructured{
 		kubetest.Object(t, "apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {name: cp1, namespace: kube-node-lease}\nspec: {renewTime: \"2099-01-01T00:00:00.000000Z\"}\n"),
+		kubetest.Object(t, "apiVersion: v1\nkind: Pod\nmetadata: {name: clusteradm-haproxy-cp1, namespace: kube-system}\nstatus: {conditions: [{type: Ready, status: \"True\"}]}\n"),
 	}) {
 		if o.GetKind() == "DaemonSet" {
 			o.Object["status"] = map[string]any{"observedGeneration": int64(1000)}
@@ -319,7 +350,7 @@ func TestEndpointGetsABalancer(t *testing.T) {
 	if _, err := r.apply(t.Context(), "endpoint", phases.Endpoint()); err != nil {
 		t.Fatal(err)
 	}
-	all = r.world.Machine.Snapshot(journals) + r.world.Store.Snapshot()
+	all = r.world.Machine.Snapshot(journals) + strings.ReplaceAll(r.world.Store.Snapshot(), "clusteradm-haproxy-cp1", "")
 	for _, gone := range []string{"haproxy", "keepalived", "clusteradm-endpoint.service enabled=true active=true", balancer, "nodeLoadBalancer:"} {
 		if strings.Contains(all, gone) {
 			t.Errorf("there is still %q", gone)

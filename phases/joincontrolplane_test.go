@@ -2,6 +2,7 @@ package phases_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -391,4 +392,39 @@ func TestWorkerHasNothingOfAControlPlane(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A member that never starts does not stay behind: it would keep others from
+// joining.
+func TestMemberThatNeverStartsIsWithdrawn(t *testing.T) {
+	joinControlPlaneRig(t)
+	synctest.Test(t, func(t *testing.T) {
+		r := joinControlPlaneRig(t)
+		r.world.Machine.AddUnit(hosttest.Unit{Name: "kubelet.service", OnStart: func(*hosttest.Machine) error { return nil }})
+		started := time.Now()
+		_, err := r.joins(t)
+		var stopped *engine.StoppedError
+		if !errors.As(err, &stopped) || !phases.StartsEtcd(stopped.Step) || time.Since(started) < 4*time.Minute {
+			t.Fatalf("after %s: %v", time.Since(started), err)
+		}
+		in, err := r.input(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		own, ok := phases.Unstarted(members(r), in.Node)
+		if !ok {
+			t.Fatalf("members %+v", members(r))
+		}
+		p, err := plan.Build("withdraw", []plan.Phase{phases.Withdraw(own)}, in, nil)
+		if err == nil {
+			_, err = r.engine().Apply(t.Context(), p)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		voters(t, r, "cp1")
+		if held := turn(t, r); held.Holder != "" {
+			t.Errorf("it is still the turn of %s", held.Holder)
+		}
+	})
 }

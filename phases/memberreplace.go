@@ -123,12 +123,16 @@ func ended(in plan.Input) plan.Condition {
 
 func rejoinEtcd(in plan.Input) []plan.Step {
 	h, r := in.Node.Host, in.Etcd.Replace
-	return []plan.Step{
+	steps := []plan.Step{
 		{Name: "learner", Host: h, NoUndo: rebuilt, Needs: []plan.Condition{held(in)}, Effect: effect.EtcdLearner{Host: h, PeerURL: r.PeerURL}},
 		{Name: "manifest", Host: h, NoUndo: rebuilt, Effect: effect.EtcdPod{Host: h, Path: cluster.ManifestsDir + "/etcd.yaml", PeerURL: r.PeerURL, Render: render(r)}},
 		{Name: "kubelet", Host: h, NoUndo: rebuilt, Effect: effect.Unit{Host: h, Name: "kubelet.service"}}, // if it had to be stopped
 		{Name: "voter", Host: h, NoUndo: rebuilt, Needs: []plan.Condition{started(in)}, Effect: effect.EtcdVoter{Host: h, PeerURL: r.PeerURL}},
 	}
+	if r.Turn {
+		steps = append(steps, plan.Step{Name: "turn-over", Host: h, NoUndo: rebuilt, Effect: effect.Turn{Holder: r.Name, Released: true, Now: r.Now}})
+	}
+	return steps
 }
 
 // render is the manifest of the new member: that of the old one, told of the
@@ -166,11 +170,10 @@ func replacementDone(in plan.Input) []plan.Step {
 	if r.APIServer != "" {
 		until = append(until, healthy(in, "the API server", plan.Probe{URL: r.APIServer + "/livez"}))
 	}
-	steps := []plan.Step{{Name: "serves", Host: h, Effect: effect.Await{What: "etcd member"}, Until: until}}
-	if r.Turn {
-		steps = append(steps, plan.Step{Name: "turn-over", Host: h, NoUndo: rebuilt, Effect: effect.Turn{Holder: r.Name, Released: true, Now: r.Now}})
+	return []plan.Step{
+		{Name: "serves", Host: h, Effect: effect.Await{What: "etcd member"}, Until: until},
+		{Name: "record", Host: h, NoUndo: rebuilt, Effect: effect.Tree{Host: h, Path: cluster.ReplacementFile}},
 	}
-	return append(steps, plan.Step{Name: "record", Host: h, NoUndo: rebuilt, Effect: effect.Tree{Host: h, Path: cluster.ReplacementFile}})
 }
 
 // started is that the new member runs and answers.

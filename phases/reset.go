@@ -10,6 +10,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/host"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/secret"
+	"github.com/clusteradm/clusteradm/manifests"
 	"github.com/clusteradm/clusteradm/pki"
 )
 
@@ -72,6 +73,7 @@ where things are is removed last, so that an interrupted reset goes on.`,
 				steps = append(steps, gone(in, "etcd-given-up", effect.File{Host: h, Path: e.DataDir + "/" + cluster.EtcdGivenUp,
 					Content: secret.NewBytes([]byte("These data are of a member that nobody counts on; clusteradm reset removes them.\n")), Attr: host.Attr{Mode: 0o600}}))
 			}
+			steps = append(steps, endpointStopped(in)...)
 			if in.Reset.Remains.Runtime == "" {
 				steps = append(steps, gone(in, "pods", effect.Sandboxes{Host: h}))
 			}
@@ -83,7 +85,7 @@ where things are is removed last, so that an interrupted reset goes on.`,
 			if e != nil {
 				steps = append(steps, tree(in, "etcd-data", e.DataDir, "member", cluster.EtcdGivenUp))
 			}
-			steps = append(append(steps, networkRemains(in)...), fileRemains(in)...)
+			steps = slices.Concat(steps, networkRemains(in), endpointRemains(in), fileRemains(in))
 			for _, g := range Unfix(in) {
 				for _, s := range g.Steps {
 					s.NoUndo = forGood
@@ -147,7 +149,8 @@ func fileRemains(in plan.Input) []plan.Step {
 		// manifests; kubeadm keeps them, too.
 		gone(in, "kubelet-dir", effect.Tree{Host: h, Path: cluster.KubeletDir, Stays: true}),
 		gone(in, "manifests", effect.Tree{Host: h, Path: cluster.ManifestsDir, Stays: true,
-			Names: []string{"kube-apiserver.yaml", "kube-controller-manager.yaml", "kube-scheduler.yaml", "etcd.yaml"}}),
+			Names: []string{"kube-apiserver.yaml", "kube-controller-manager.yaml", "kube-scheduler.yaml", "etcd.yaml",
+				manifests.HAProxyName + ".yaml", manifests.KeepalivedName + ".yaml"}}),
 	}
 	// The kubelet makes a directory for volume plugins of others when it starts.
 	for dir := "/usr/libexec/kubernetes/kubelet-plugins/volume/exec"; dir != "/usr/libexec"; dir = path.Dir(dir) {

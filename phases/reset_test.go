@@ -81,6 +81,8 @@ func inhabited(r *rig) {
 		"/srv/pki/ca.crt": "", "/srv/pki/ca.key": "", "/srv/pki/sa.pub": "", "/srv/pki/apiserver.csr": "", "/srv/pki/etcd/server.key": "", "/srv/pki/.ca.key.clusteradm-0123456789abcdef": "",
 		"/data/etcd/member/wal/0.wal": "", "/run/flannel/subnet.env": "", cluster.FlannelConf: "", cluster.FlannelPlugin: "",
 		"/var/lib/cni/networks/cbr0/10.244.0.2": "", "/var/lib/cni/results/cbr0-1-eth0": "", "/var/lib/cni/flannel/1": "", "/etc/kubernetes/tmp/x": "",
+		cluster.HAProxyConfig: "", "/etc/clusteradm/keepalived/keepalived.conf": "",
+		"/etc/kubernetes/manifests/clusteradm-haproxy.yaml": "", "/etc/kubernetes/manifests/clusteradm-keepalived.yaml": "",
 	} {
 		m.Put(p, content, 0o600)
 	}

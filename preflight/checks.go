@@ -48,6 +48,7 @@ func common(c *cluster.Cluster, n cluster.Node) []Check {
 	for _, name := range cluster.Forwarding(c, n) {
 		checks = append(checks, sysctl(name))
 	}
+	checks = append(checks, endpoint(c, n)...)
 	checks = append(checks, bridged(cluster.BridgeIPv4), bridged(cluster.BridgeIPv6))
 	for _, name := range cluster.Programs() {
 		checks = append(checks, program(name))

@@ -203,6 +203,7 @@ func TestEveryCheckIsInTheCatalogue(t *testing.T) {
 	s := good()
 	ext := good()
 	ext.Cluster.Etcd.External = &cluster.ExternalEtcd{}
+	ext.Cluster.VirtualIP, ext.Node.ControlPlane = &cluster.VirtualIP{}, true
 	made := map[string]bool{"ImagePull": true} // by the command itself, which pulls
 	for _, checks := range [][]preflight.Check{initChecks(s), joinChecks(s), initChecks(ext), preflight.EtcdMachine(s.Cluster, true), preflight.Reset([]string{"remove-etcd-member", "cleanup-node"})} {
 		for _, c := range checks {

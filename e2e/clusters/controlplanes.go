@@ -109,7 +109,13 @@ func (c *Cluster) Leave(ctx context.Context, n *nodes.Node) error {
 	}
 	for _, m := range members {
 		if slices.Equal(m.PeerURLs, []string{"https://" + n.Address() + ":2380"}) {
-			if _, err := Etcdctl(ctx, c.ControlPlane(), "member", "remove", fmt.Sprintf("%x", m.ID)); err != nil {
+			// etcd removes no member while another has been connected for less than
+			// five seconds.
+			err := Eventually(ctx, 30*time.Second, "etcd to let "+n.Name()+" go", func() error {
+				_, err := Etcdctl(ctx, c.ControlPlane(), "member", "remove", fmt.Sprintf("%x", m.ID))
+				return err
+			})
+			if err != nil {
 				return err
 			}
 		}

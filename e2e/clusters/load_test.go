@@ -1,16 +1,14 @@
 package clusters
 
 import (
-	"context"
-	"crypto/tls"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -55,16 +53,19 @@ func (s *store) set(change func()) {
 	change()
 }
 
+// RoundTrip is a connection to the store: time passes only where the test's
+// clients wait.
+func (s *store) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	return w.Result(), nil
+}
+
 // under starts a load on the store and returns an API for the judge.
 func under(t *testing.T, s *store) (*Load, *API) {
 	t.Helper()
-	server := httptest.NewTLSServer(s)
-	t.Cleanup(server.Close)
-	a := &API{trust: &tls.Config{InsecureSkipVerify: true}}
-	open := func() *API {
-		return a.At(strings.TrimPrefix(server.URL, "https://"), new(net.Dialer).DialContext, 10*time.Second)
-	}
-	l, err := StartLoad(context.Background(), open)
+	open := func() *API { return &API{server: "https://store", client: &http.Client{Transport: s}} }
+	l, err := StartLoad(t.Context(), open)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,34 +74,43 @@ func under(t *testing.T, s *store) (*Load, *API) {
 }
 
 func TestLoadFindsNothingWrongAndTheOutage(t *testing.T) {
-	t.Parallel()
-	s := &store{names: map[string]bool{"kube-root-ca.crt": true}}
-	l, a := under(t, s)
-	ctx := t.Context()
-	if err := l.Steady(ctx, time.Now(), time.Minute); err != nil {
-		t.Fatal(err)
-	}
-	from := time.Now()
-	s.set(func() { s.down = true })
-	err := l.Steady(ctx, time.Now(), time.Second)
-	if err == nil || !strings.Contains(err.Error(), "HTTP 503") {
-		t.Fatalf("served by a server that is down: %v", err)
-	}
-	s.set(func() { s.down = false })
-	if err := l.Steady(ctx, time.Now(), time.Minute); err != nil {
-		t.Fatal(err)
-	}
-	if o := l.Outage(from); o.Writes < 500*time.Millisecond || o.Reads < 500*time.Millisecond || o.Failed == 0 {
-		t.Errorf("a second's outage: %s", o)
-	}
-	l.Stop()
-	if text, err := l.Judge(ctx, a); err != nil || !strings.Contains(text, "all there at the end") {
-		t.Errorf("judged %q, %v", text, err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s := &store{names: map[string]bool{"kube-root-ca.crt": true}}
+		l, a := under(t, s)
+		ctx := t.Context()
+		if err := l.Steady(ctx, time.Now(), time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		if o := l.Outage(time.Now()); o != (Outage{}) {
+			t.Errorf("nothing happened: %s", o)
+		}
+		from := time.Now()
+		s.set(func() { s.down = true })
+		err := l.Steady(ctx, from, 5*time.Second)
+		if err == nil || !strings.Contains(err.Error(), "HTTP 503") {
+			t.Fatalf("served by a server that is down: %v", err)
+		}
+		s.set(func() { s.down = false })
+		if err := l.Steady(ctx, time.Now(), time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		o := l.Outage(from)
+		for _, longest := range []time.Duration{o.Writes, o.Reads} {
+			if longest < 5*time.Second || longest > 5*time.Second+2*loadEvery {
+				t.Errorf("an outage of five seconds: %s", o)
+			}
+		}
+		if o.Failed < 40*2*loadClients {
+			t.Errorf("%d requests failed", o.Failed)
+		}
+		l.Stop()
+		if text, err := l.Judge(ctx, a); err != nil || !strings.Contains(text, "all there at the end") {
+			t.Errorf("judged %q, %v", text, err)
+		}
+	})
 }
 
 func TestLoadTellsWhatIsLost(t *testing.T) {
-	t.Parallel()
 	for name, c := range map[string]struct {
 		before, after func(*store)
 		want          string
@@ -108,34 +118,24 @@ func TestLoadTellsWhatIsLost(t *testing.T) {
 		"acknowledged and not kept": {func(s *store) { s.forgets = true }, nil, "was acknowledged and is not there"},
 		"not found at once":         {func(s *store) { s.hides = true }, nil, "a reader did not find it"},
 		"not asked for":             {nil, func(s *store) { s.names["stranger"] = true }, "stranger is there and nobody wrote it"},
+		"nothing was ever served":   {func(s *store) { s.down = true }, func(s *store) { s.down = false }, "nothing was written and read at all"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := &store{names: map[string]bool{}}
-			if c.before != nil {
-				c.before(s)
-			}
-			l, a := under(t, s)
-			err := Eventually(t.Context(), time.Minute, "a read", func() error {
-				l.mu.Lock()
-				defer l.mu.Unlock()
-				for _, c := range l.clients {
-					if !c.writes && len(c.successes)+len(c.failed) > 2 && l.last != "" {
-						return nil
-					}
+			synctest.Test(t, func(t *testing.T) {
+				s := &store{names: map[string]bool{}}
+				l, a := under(t, s)
+				if c.before != nil {
+					s.set(func() { c.before(s) })
 				}
-				return io.EOF
+				time.Sleep(time.Second) // of the bubble's clock
+				l.Stop()
+				if c.after != nil {
+					c.after(s)
+				}
+				if _, err := l.Judge(t.Context(), a); err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("judged: %v", err)
+				}
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			l.Stop()
-			if c.after != nil {
-				c.after(s)
-			}
-			if _, err := l.Judge(t.Context(), a); err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("judged: %v", err)
-			}
 		})
 	}
 }

@@ -78,6 +78,7 @@ type etcdStatus struct {
 		ID, Name, Role, Node, Version string
 		Healthy                       bool
 		Size                          int64 `json:"dbSize"`
+		InUse                         int64 `json:"dbInUse"`
 	}
 	Findings []struct{ Message string }
 }
@@ -155,6 +156,15 @@ func (d *dayTwo) defrag() {
 		etcd del --prefix junk/
 		revision=$(etcd get none -w json | sed 's/.*"revision":\([0-9]*\).*/\1/')
 		etcd compact --physical $revision`))
+	// Each member compacts by itself.
+	must(t, clusters.Eventually(t.Context(), time.Minute, "compacted members", func() error {
+		for _, m := range d.status("cp1").Members {
+			if m.InUse > m.Size/4 {
+				return fmt.Errorf("%s has %d of %d bytes in use", m.Name, m.InUse, m.Size)
+			}
+		}
+		return nil
+	}))
 	out := do(t)(d.run("cp1", "defrag", "--all", "-o", "json"))
 	var r struct {
 		Members []struct {
@@ -191,10 +201,15 @@ func (d *dayTwo) replace() {
 	d.refused("cp1", "without cp3 etcd would have 2 voters, 1 healthy", "member", "remove", "cp3")
 	d.refused("cp3", "not healthy: cp2", "member", "replace", "cp3")
 	started := time.Now()
-	out := do(t)(d.run("cp2", "member", "replace", "cp2"))
+	r, err := cp2.Run(ctx, nil, clusters.Binary, "etcd", "member", "replace", "cp2")
+	must(t, err)
+	t.Logf("%s%s", r.Stderr, r.Stdout) // where the time goes
+	if r.Exit != 0 {
+		t.Fatalf("exit code %d", r.Exit)
+	}
 	d.p.add("member replace cp2, whose database was overwritten: %s", time.Since(started).Round(100*time.Millisecond))
-	if kept := do(t)(clusters.Must(ctx, cp2, "sh", "-c", "ls -d /var/lib/etcd/member.replaced-*")); !strings.Contains(out, strings.TrimSpace(kept)) {
-		t.Errorf("the old data are in %s, and it says\n%s", kept, out)
+	if kept := do(t)(clusters.Must(ctx, cp2, "sh", "-c", "ls -d /var/lib/etcd/member.replaced-*")); !strings.Contains(r.Stdout, strings.TrimSpace(kept)) {
+		t.Errorf("the old data are in %s, and it says\n%s", kept, r.Stdout)
 	}
 	d.is(d.status("cp2"), 3, 3, 1)
 	if list := d.members(); strings.Count(list, "started") != 3 || strings.Contains(list, "true") {
@@ -217,7 +232,6 @@ func (d *dayTwo) remove() {
 		return nil
 	}))
 	d.refused("cp1", "without cp2 etcd would have 2 voters, 1 healthy", "member", "remove", "cp2")
-	d.refused("cp1", "while cp1 is away etcd would have 3 voters, 1 healthy", "defrag", "cp1", "--min-free", "0")
 	out := do(t)(d.run("cp1", "member", "remove", "cp3"))
 	if !strings.Contains(out, "kubectl delete node cp3") {
 		t.Errorf("the Node is not told of:\n%s", out)

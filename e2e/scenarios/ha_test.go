@@ -108,9 +108,8 @@ func (h *highly) back(what string, restore func() error) {
 	h.p.add("%s, all whole again after %s: %s", what, time.Since(from).Round(time.Second), h.load.Outage(from))
 }
 
-// trouble is what a machine can suffer: cut off, rebooted, gone and replaced.
-// remove takes the member of a machine that is gone out of etcd, if the join
-// of the new one is not to do it by itself.
+// trouble is what a machine can suffer: cut off, rebooted, killed and replaced.
+// remove is what an administrator does about a machine that is gone.
 func (h *highly) trouble(remove func(victim *nodes.Node)) {
 	ctx := h.t.Context()
 	cut := h.suffer("cut off", true, func(n *nodes.Node) error { return n.Partition(ctx) })
@@ -120,10 +119,8 @@ func (h *highly) trouble(remove func(victim *nodes.Node)) {
 	h.back("after the reboot", func() error { return nil })
 
 	gone := h.suffer("killed", true, func(n *nodes.Node) error { return n.Kill(ctx) })
-	h.back("a fresh machine joined as "+gone.Name(), func() error {
-		if remove != nil {
-			remove(gone)
-		}
+	h.back("a machine with an empty disk joined as "+gone.Name(), func() error {
+		remove(gone)
 		if err := gone.Renew(ctx); err != nil {
 			return err
 		}

@@ -24,6 +24,7 @@ type MachineFacts struct {
 	Disks     []Disk
 	Leftovers []Leftover
 	ClockSync Tristate
+	VirtualIP Tristate           // whether a machine has the address; empty without one
 	FsyncMs   []float64          // of writes as etcd makes them, sorted; nil: not measured
 	Etcd      *ExternalEtcdFacts // nil: it was not asked
 }

@@ -33,6 +33,7 @@ var managed = []string{
 var manifestFiles = []string{
 	cluster.ManifestsDir + "/kube-apiserver.yaml", cluster.ManifestsDir + "/kube-controller-manager.yaml",
 	cluster.ManifestsDir + "/kube-scheduler.yaml", cluster.ManifestsDir + "/etcd.yaml",
+	cluster.ManifestsDir + "/clusteradm-haproxy.yaml", cluster.ManifestsDir + "/clusteradm-keepalived.yaml",
 }
 
 // trust are the CA directories that kubeadm mounts into static pods when they

@@ -69,6 +69,9 @@ func Machine(ctx context.Context, h host.Reader, a Asked) (cluster.MachineFacts,
 			m.ask(func() { m.syncTimes(a.P, a.Cluster.Etcd.DataDir) })
 		}
 	}
+	if a.Cluster.VirtualIP != nil && a.Node.ControlPlane {
+		m.ask(func() { m.virtualIP(m.ctx, a) })
+	}
 	if a.Cluster.Etcd.External != nil && a.Node.ControlPlane {
 		m.ask(func() {
 			etcd := m.externalEtcd(a)

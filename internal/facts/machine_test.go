@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"net/netip"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -125,5 +127,46 @@ func TestFixesAreRead(t *testing.T) {
 	var broken *RecordError
 	if _, err := Gather(t.Context(), host.AsReader(m), wanted, nil, true); !errors.As(err, &broken) || broken.Hint() == "" {
 		t.Errorf("a broken record: %v", err)
+	}
+}
+
+// answering is a network in which one address has an owner, and one refuses.
+type answering struct{}
+
+func (answering) DialHost(_ context.Context, _, addr string) (net.Conn, error) {
+	switch addr {
+	case "192.0.2.100:6443":
+		one, two := net.Pipe()
+		return one, two.Close()
+	case "192.0.2.101:6443":
+		return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	}
+	return nil, &net.OpError{Op: "dial", Err: syscall.EHOSTUNREACH}
+}
+
+func TestVirtualIP(t *testing.T) {
+	for addr, want := range map[string]cluster.Tristate{"192.0.2.100": cluster.Yes, "192.0.2.101": cluster.Yes, "192.0.2.102": cluster.No} {
+		c := *wanted
+		c.VirtualIP = &cluster.VirtualIP{Address: netip.MustParseAddr(addr)}
+		f, err := Machine(t.Context(), host.AsReader(hosttest.New("cp1", hosttest.Options{})),
+			Asked{Cluster: &c, Node: cluster.Node{Name: "cp1", ControlPlane: true, BindPort: 6443}, Runtime: critest.New(), D: answering{}})
+		if err != nil || f.VirtualIP != want {
+			t.Errorf("%s: %q, %v", addr, f.VirtualIP, err)
+		}
+	}
+}
+
+// The routes are read only where an interface has to be found.
+func TestRoutesOfAVirtualIP(t *testing.T) {
+	m := hosttest.New("cp1", hosttest.Options{})
+	m.Put("/proc/net/route", "Iface\tDestination\tGateway\neth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\n", 0o444)
+	m.Put(cluster.HAProxyConfig, "config", 0o644)
+	c := *wanted
+	for _, v := range []*cluster.VirtualIP{nil, {}} {
+		c.VirtualIP = v
+		f, err := Gather(t.Context(), host.AsReader(m), &c, nil, false)
+		if err != nil || string(f.Balancer) != "config" || len(f.AddressRoutes) > 0 != (v != nil) {
+			t.Errorf("%v: %+v, %q, %v", v, f.AddressRoutes, f.Balancer, err)
+		}
 	}
 }

@@ -136,14 +136,13 @@ func (f *follower) plan(ctx context.Context) (*plan.Plan, error) {
 		f.api.Forget() // the certificate may have been renewed
 		return nil, err
 	}
-	in := plan.Input{Node: cluster.Node{Host: f.Hostname}, Follow: plan.Follow{Config: config, Backends: f.backends(balancer.Backends, listed)}}
+	in := plan.Input{Node: cluster.Node{Host: f.Hostname}, Follow: plan.Follow{Config: config, Backends: f.backends(f.Now(), balancer.Backends, listed)}}
 	return plan.Build("endpoint-follow", phases.EndpointFollow(), in, nil)
 }
 
 // backends are those that the cluster names, and for a while those that it has
 // named before.
-func (f *follower) backends(had, listed []netip.AddrPort) []netip.AddrPort {
-	now := f.Now()
+func (f *follower) backends(now time.Time, had, listed []netip.AddrPort) []netip.AddrPort {
 	for _, b := range had {
 		if _, known := f.named[b]; !known {
 			f.named[b] = now

@@ -52,7 +52,9 @@ func thisNode(ctx context.Context, s *session.Session, at string) (*node, error)
 		n.cert = flags["tls-cert-file"]
 	}
 	paths := append(pki.InspectedFiles(k.Cluster), k.Cluster.PKI("ca.crt"))
-	if n.facts, err = facts.Gather(ctx, s.Machine, k.Cluster, paths, false); err == nil {
+	asked := *k.Cluster
+	asked.VirtualIP = &cluster.VirtualIP{} // there may be one from now on, in the network of this machine's address
+	if n.facts, err = facts.Gather(ctx, s.Machine, &asked, paths, false); err == nil {
 		err = facts.Attributes(ctx, s.Machine, &n.facts, slices.Concat(paths, phases.EndpointFiles(), []string{cluster.AdminConf, cluster.SuperAdminConf, cluster.KubeletConf}))
 	}
 	if err != nil {

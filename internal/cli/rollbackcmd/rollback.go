@@ -27,10 +27,12 @@ func New(s *session.Session) *cobra.Command {
 		Long: `Take back what the last run changed on this machine, last change first.
 
 The way back of init and join ends at the kubelet's configuration, with which
-the kubelet starts: from there it is a reset. A run that completed has to be
-named. A file that others have changed since stays. Content from before is kept
-on this machine for the last three runs, below /var/lib/clusteradm/runs; only
-the last one can be taken back.`,
+the kubelet starts: from there it is a reset. That of endpoint set ends where
+something starts with the new endpoint; until then what it changed in the
+cluster is taken back, too. A run that completed has to be named. A file that
+others have changed since stays. Content from before is kept on this machine
+for the last three runs, below /var/lib/clusteradm/runs; only the last one can
+be taken back.`,
 		Example: `  clusteradm rollback --dry-run
   clusteradm rollback`,
 		Args: session.Args(cobra.NoArgs),

@@ -1,0 +1,105 @@
+package joincmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"path"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/clusteradm/clusteradm/internal/cli/session"
+	"github.com/clusteradm/clusteradm/internal/etcd"
+	etcdclient "github.com/clusteradm/clusteradm/internal/etcd/client"
+	"github.com/clusteradm/clusteradm/internal/event"
+	"github.com/clusteradm/clusteradm/internal/kube"
+	"github.com/clusteradm/clusteradm/internal/lease"
+	"github.com/clusteradm/clusteradm/manifests"
+)
+
+// askEtcd finds out what this node is to the cluster's etcd.
+func (p *prepared) askEtcd(ctx context.Context, s *session.Session, admin kube.Reader) error {
+	in := &p.input
+	endpoints, names, err := etcdEndpoints(ctx, admin)
+	if err != nil {
+		return err
+	}
+	ca, pair := in.PKI.Pairs["etcd/ca"], in.PKI.Pairs["etcd/healthcheck-client"]
+	asked, err := etcdclient.New(etcdclient.Config{Endpoints: endpoints, CA: ca.Cert, Cert: pair.Cert, Key: pair.Key, Dial: s.Machine.DialHost})
+	if err != nil {
+		return err
+	}
+	p.closes = append(p.closes, asked.Close)
+	p.parts.Etcd = asked
+	at := standing{nodes: names}
+	if at.seen, _, err = etcd.Look(ctx, asked); err != nil {
+		return &MembershipError{err.Error(), "clusteradm etcd status   # on a control plane"}
+	}
+	if obj, err := admin.Get(ctx, lease.EtcdJoin); err == nil {
+		at.turn = lease.Of(obj).Holder
+	} else if !apierrors.IsNotFound(err) {
+		return fmt.Errorf("ask whose turn it is to join etcd: %w", err)
+	}
+	dataDir := in.Cluster.Etcd.DataDir
+	_, err = s.Machine.Stat(ctx, path.Join(dataDir, "member"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("look for data of etcd: %w", err)
+	}
+	at.data = err == nil
+	if in.Join.Etcd, err = at.membership(in.Node, dataDir); err != nil {
+		return err
+	}
+	in.Join.Etcd.Now = s.Now
+	for _, m := range in.Join.Etcd.Remove {
+		s.Caution(event.Event{Message: fmt.Sprintf("etcd member %s at %s does not answer and its machine is gone, or was made anew: it is removed", m.Shown(), strings.Join(m.PeerURLs, ","))})
+	}
+	return nil
+}
+
+// etcdEndpoints are where etcd's members serve, as their pods say, and the
+// names of all Nodes.
+func etcdEndpoints(ctx context.Context, r kube.Reader) (endpoints, names []string, err error) {
+	of := func(kind, namespace string) kube.Ref {
+		return kube.Ref{GroupVersionKind: schema.GroupVersionKind{Version: "v1", Kind: kind}, Namespace: namespace}
+	}
+	pods, err := r.List(ctx, of("Pod", "kube-system"), "component=etcd,tier=control-plane")
+	if err != nil {
+		return nil, nil, fmt.Errorf("find etcd: %w", err)
+	}
+	for _, pod := range pods {
+		if urls := pod.GetAnnotations()[manifests.EtcdClientAnnotation]; urls != "" {
+			endpoints = append(endpoints, strings.Split(urls, ",")...)
+		}
+	}
+	nodes, err := r.List(ctx, of("Node", ""), "")
+	if err != nil {
+		return nil, nil, fmt.Errorf("find etcd: %w", err)
+	}
+	for _, node := range nodes {
+		names = append(names, node.GetName())
+		if _, ok := node.GetLabels()["node-role.kubernetes.io/control-plane"]; ok && len(pods) == 0 {
+			endpoints = append(endpoints, memberOn(node)...)
+		}
+	}
+	if len(endpoints) == 0 {
+		return nil, nil, errors.New("find etcd: the cluster has neither a pod of it nor a control plane that could run one")
+	}
+	return endpoints, names, nil
+}
+
+// memberOn is where a member on a control plane would serve.
+func memberOn(node unstructured.Unstructured) []string {
+	addresses, _, _ := unstructured.NestedSlice(node.Object, "status", "addresses")
+	for _, a := range addresses {
+		if address, ok := a.(map[string]any); ok && address["type"] == "InternalIP" {
+			ip, _ := address["address"].(string)
+			return []string{"https://" + net.JoinHostPort(ip, "2379")}
+		}
+	}
+	return nil
+}

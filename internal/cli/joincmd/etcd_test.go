@@ -1,0 +1,60 @@
+package joincmd
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/clusteradm/clusteradm/internal/kube/kubetest"
+)
+
+const aPod = `apiVersion: v1
+kind: Pod
+metadata: {name: etcd-NAME, namespace: kube-system, labels: {component: etcd, tier: control-plane}, annotations: {ANNOTATION}}
+`
+
+const aNode = `apiVersion: v1
+kind: Node
+metadata: {name: NAME, labels: {LABELS}}
+status: {addresses: [{type: Hostname, address: NAME}, {type: InternalIP, address: ADDRESS}]}
+`
+
+func filled(t *testing.T, text string, pairs ...string) string {
+	t.Helper()
+	return strings.NewReplacer(pairs...).Replace(text)
+}
+
+func TestWhereEtcdIsAsked(t *testing.T) {
+	const plane = "node-role.kubernetes.io/control-plane: ''"
+	nodes := []string{
+		filled(t, aNode, "NAME", "cp1", "LABELS", plane, "ADDRESS", "192.0.2.10"),
+		filled(t, aNode, "NAME", "cp3", "LABELS", plane, "ADDRESS", "'2001:db8::3'"),
+		filled(t, aNode, "NAME", "w1", "LABELS", "", "ADDRESS", "192.0.2.20"),
+	}
+	pods := []string{
+		filled(t, aPod, "NAME", "cp1", "ANNOTATION", "kubeadm.kubernetes.io/etcd.advertise-client-urls: 'https://192.0.2.10:2379,https://192.0.2.110:2379'"),
+		filled(t, aPod, "NAME", "cp3", "ANNOTATION", "kubeadm.kubernetes.io/etcd.advertise-client-urls: 'https://[2001:db8::3]:2379'"),
+	}
+	for name, c := range map[string]struct {
+		objects []string
+		want    string
+	}{
+		"as the pods say":               {append(pods, nodes...), "https://192.0.2.10:2379 https://192.0.2.110:2379 https://[2001:db8::3]:2379"},
+		"no pods: the control planes":   {nodes, "https://192.0.2.10:2379 https://[2001:db8::3]:2379"},
+		"nobody":                        {nodes[2:], ""},
+		"a pod that says nothing of it": {[]string{filled(t, aPod, "NAME", "cp1", "ANNOTATION", "")}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := kubetest.New()
+			for _, o := range c.objects {
+				s.Put(kubetest.Object(t, o))
+			}
+			endpoints, names, err := etcdEndpoints(t.Context(), s)
+			if got := strings.Join(endpoints, " "); got != c.want || (err != nil) != (c.want == "") {
+				t.Errorf("%s, %v; want %s", got, err, c.want)
+			}
+			if err == nil && strings.Join(names, " ") != "cp1 cp3 w1" {
+				t.Errorf("nodes %v", names)
+			}
+		})
+	}
+}
