@@ -2,6 +2,7 @@ package phases_test
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -30,10 +31,19 @@ const newEndpoint = "k8s.example.com:6443"
 var theNames []pki.NamedFile
 
 // bare is the cluster of the matrix with an endpoint that is its control plane's
-// address, and nothing more; balanced has the load balancer and the virtual IP.
+// address, and nothing more.
 func bare(c *cluster.Cluster) *cluster.Cluster {
 	out := *c
 	out.ControlPlaneEndpoint, out.LoadBalancer, out.VirtualIP, out.APIServer.CertSANs = "", nil, nil, nil
+	return &out
+}
+
+// programmed has the load balancer and the virtual IP.
+func programmed(c *cluster.Cluster) *cluster.Cluster {
+	out := *c
+	out.LoadBalancer = &cluster.NodeLoadBalancer{Port: 7443, Image: "docker.io/library/haproxy:3.2"}
+	out.VirtualIP = &cluster.VirtualIP{Address: netip.MustParseAddr("192.0.2.100"), Interface: "eth0", RouterID: 100, Image: "registry.example.com/keepalived:2.2.7"}
+	out.APIServer.CertSANs = []string{"127.0.0.1", "192.0.2.100"}
 	return &out
 }
 
@@ -47,7 +57,9 @@ func at(c *cluster.Cluster, endpoint string) *cluster.Cluster {
 // own address, with a kubelet that asks a former one. It gets a load balancer
 // and a virtual IP as well.
 func endpointRig(t *testing.T) *rig {
-	r := movingRig(t, func(c *cluster.Cluster) (before, after *cluster.Cluster) { return bare(c), at(c, newEndpoint) })
+	r := movingRig(t, func(c *cluster.Cluster) (before, after *cluster.Cluster) {
+		return bare(c), at(programmed(c), newEndpoint)
+	})
 	return r
 }
 
@@ -61,7 +73,7 @@ func bareRig(t *testing.T) *rig {
 	r := movingRig(t, func(c *cluster.Cluster) (before, after *cluster.Cluster) {
 		return at(c, newEndpoint), at(bare(c), newEndpoint)
 	})
-	m, before := r.world.Machine, at(r.loaded.Cluster, newEndpoint)
+	m, before := r.world.Machine, at(programmed(r.loaded.Cluster), newEndpoint)
 	document, err := config.MarshalEndpoint(before)
 	if err != nil {
 		t.Fatal(err)
@@ -87,6 +99,7 @@ func bareRig(t *testing.T) *rig {
 
 func movingRig(t *testing.T, of func(*cluster.Cluster) (before, after *cluster.Cluster)) *rig {
 	r := renewRig(t)
+	r.loaded = withEndpoint(t)
 	m, store, node := r.world.Machine, r.world.Store, r.loaded.Node
 	before, after := of(r.loaded.Cluster)
 	m.Put(cluster.KubeletConf, string(pki.EncodeKubeletKubeconfig("kubernetes", "https://old.example.com:6443", "cp1", theRenewal.old.Pairs["ca"].Cert).Reveal()), 0o600)
@@ -147,8 +160,10 @@ func endpointInput(ctx context.Context, t *testing.T, r *rig, before, after *clu
 	if in.Certs.Files, err = pki.AddNames(f.PKI, after, in.Node, now); err != nil {
 		return in, err
 	}
-	if theNames == nil {
-		theNames = in.Certs.Files
+	if theNames == nil { // good for all of them
+		if theNames, err = pki.AddNames(f.PKI, at(programmed(r.loaded.Cluster), newEndpoint), in.Node, now); err != nil {
+			return in, err
+		}
 	}
 	if len(in.Certs.Files) > 0 {
 		in.Certs.Files = theNames
@@ -344,7 +359,7 @@ func TestEndpointGetsABalancer(t *testing.T) {
 
 	// And the way back: nothing of it is left.
 	in := func(ctx context.Context) (plan.Input, error) {
-		return endpointInput(ctx, t, r, at(r.loaded.Cluster, newEndpoint), at(bare(r.loaded.Cluster), newEndpoint))
+		return endpointInput(ctx, t, r, at(programmed(r.loaded.Cluster), newEndpoint), at(bare(r.loaded.Cluster), newEndpoint))
 	}
 	r.input = in
 	if _, err := r.apply(t.Context(), "endpoint", phases.Endpoint()); err != nil {

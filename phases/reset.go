@@ -1,6 +1,7 @@
 package phases
 
 import (
+	"context"
 	"path"
 	"slices"
 	"strings"
@@ -44,9 +45,21 @@ func removeEtcdMember() plan.Phase {
 			if m == nil {
 				return nil, nil
 			}
-			return serial(gone(in, "member", effect.EtcdMember{Host: in.Node.Host, ID: m.ID, Name: e.Name})), nil
+			step := gone(in, "member", effect.EtcdMember{Host: in.Node.Host, ID: m.ID, Name: e.Name})
+			step.Needs = []plan.Condition{settles(in)}
+			return serial(step), nil
 		},
 	}
+}
+
+// settles is that etcd tells of the member: where it then refuses to lose it for
+// the moment, since a voter is only seconds old, it is asked again.
+func settles(in plan.Input) plan.Condition {
+	return plan.Condition{Name: "etcd to let its member go", Within: settledWithin, Hint: "clusteradm etcd status",
+		Check: func(ctx context.Context, v plan.View) error {
+			_, err := v.Etcd(in.Node.Host).Members(ctx)
+			return err
+		}}
 }
 
 func cleanupNode() plan.Phase {

@@ -147,6 +147,19 @@ func resetRig(t *testing.T) *rig {
 	return r
 }
 
+// A member that got its vote seconds ago is not let go at once: etcd refuses for
+// some seconds what could lose its quorum.
+func TestResetWaitsForEtcdToLetGo(t *testing.T) {
+	r := resetRig(t)
+	r.world.EtcdCluster.Unsettle(2)
+	if _, err := r.apply(t.Context(), "reset", phases.Reset()); err != nil {
+		t.Fatal(err)
+	}
+	if members := r.world.EtcdCluster.Snapshot(); strings.Contains(members, "cp1") {
+		t.Errorf("etcd has\n%s", members)
+	}
+}
+
 func TestResetLeavesTheMachineAsItWas(t *testing.T) {
 	before := fixRig(t)
 	users(before.world.Machine)

@@ -149,6 +149,8 @@ func TestLostRacesAreNotYet(t *testing.T) {
 		}},
 		"another learner":    {effect.EtcdLearner{Host: "n1", PeerURL: ourPeer}, members(founder()), members(learner(9, "cp3", "https://192.0.2.13:2380"))},
 		"a voter is too new": {effect.EtcdLearner{Host: "n1", PeerURL: ourPeer}, members(founder()), func(_ *testing.T, w *world) { w.EtcdCluster.Unsettle(1) }},
+		"a voter is too new to lose another": {effect.EtcdMember{Host: "n1", ID: 7}, members(founder(), learner(7, "cp2", ourPeer)),
+			func(_ *testing.T, w *world) { w.EtcdCluster.Unsettle(1) }},
 		"not in sync": {effect.EtcdVoter{Host: "n1", PeerURL: ourPeer}, members(founder(), learner(7, "cp2", ourPeer)),
 			func(_ *testing.T, w *world) { w.EtcdCluster.Fail(7) }},
 	} {

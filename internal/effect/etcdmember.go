@@ -2,6 +2,7 @@ package effect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/clusteradm/clusteradm/internal/etcd"
@@ -10,7 +11,8 @@ import (
 
 // EtcdMember is a member that etcd's cluster does not have any more. That the
 // others can do without it is not decided here; etcd refuses by itself what
-// would lose the quorum of those that answer.
+// would lose the quorum of those that answer, and, for some seconds, what could
+// lose it since a voter is new: that is ErrNotYet.
 type EtcdMember struct {
 	Host string // from which etcd is asked
 	ID   uint64
@@ -42,7 +44,11 @@ func (e EtcdMember) Diff(observed plan.Observed) plan.Change {
 
 // Apply implements plan.Effect.
 func (e EtcdMember) Apply(ctx context.Context, w plan.World, _ plan.Observed) error {
-	if err := w.EtcdWriter(e.Host).RemoveMember(ctx, e.ID); err != nil {
+	err := w.EtcdWriter(e.Host).RemoveMember(ctx, e.ID)
+	if errors.Is(err, etcd.ErrUnsettled) {
+		err = fmt.Errorf("%w: %w", plan.ErrNotYet, err)
+	}
+	if err != nil {
 		return fmt.Errorf("remove etcd member %s: %w", e.Name, err)
 	}
 	return nil

@@ -181,6 +181,9 @@ func (c *Client) RemoveMember(ctx context.Context, id uint64) error {
 		}
 		return err
 	})
+	if refusal(err) {
+		err = etcd.ErrUnsettled
+	}
 	if err != nil {
 		return fmt.Errorf("remove etcd member %x: %w", id, err)
 	}

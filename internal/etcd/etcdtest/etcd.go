@@ -19,7 +19,8 @@ type Etcd struct {
 	sick    map[uint64]bool
 	leader  uint64
 	alarms  []etcd.Alarm
-	// unsettled is how many more learners are refused since a voter is too new.
+	// unsettled is how many more changes of the membership are refused since a
+	// voter is too new.
 	unsettled int
 	sizes     map[uint64][2]int64 // of databases that are not of the usual size: file, in use
 	// mutations counts changes. The answer to number lose is lost: the change is
@@ -228,6 +229,10 @@ func (e *Etcd) change(ctx context.Context, do func() error) error {
 // RemoveMember implements etcd.Writer.
 func (e *Etcd) RemoveMember(ctx context.Context, id uint64) error {
 	return e.change(ctx, func() error {
+		if e.unsettled > 0 {
+			e.unsettled--
+			return etcd.ErrUnsettled
+		}
 		delete(e.members, id)
 		if e.leader == id {
 			e.leader = e.voter()
