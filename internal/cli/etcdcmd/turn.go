@@ -83,10 +83,9 @@ const giveBackWithin = 3 * time.Second
 
 // keep keeps the turn until the returned function is called.
 func (k *kept) keep(ctx context.Context) (context.Context, func()) {
-	ctx, lost := context.WithCancelCause(ctx)
-	go k.Keep(ctx, lost)
-	return ctx, func() {
-		lost(nil)
+	kept, stop := k.Start(ctx)
+	return kept, func() {
+		stop()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackWithin)
 		defer cancel()
 		_ = k.GiveBack(ctx) // it expires by itself
