@@ -55,16 +55,11 @@ goes on.`,
 }
 
 func runReplace(ctx context.Context, s *session.Session, name string, dryRun bool) error {
-	release, err := s.Lock(replaceList, dryRun)
+	o, done, err := locked(ctx, s, replaceList, dryRun)
 	if err != nil {
 		return err
 	}
-	defer release()
-	o, err := open(ctx, s)
-	if err != nil {
-		return err
-	}
-	defer o.client.Close()
+	defer done()
 	if err := o.isHere(name); err != nil {
 		return err
 	}

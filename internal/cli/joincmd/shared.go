@@ -3,14 +3,12 @@ package joincmd
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
@@ -111,12 +109,5 @@ func download(ctx context.Context, r kube.Reader, c *cluster.Cluster, key secret
 	case err != nil:
 		return nil, fmt.Errorf("download the shared certificates: %w", err)
 	}
-	text, _, _ := unstructured.NestedStringMap(obj.Object, "data")
-	data := make(map[string][]byte, len(text))
-	for name, encoded := range text {
-		if data[name], err = base64.StdEncoding.DecodeString(encoded); err != nil {
-			return nil, &SharedError{"the uploaded certificates are damaged: " + name, share, nil}
-		}
-	}
-	return pki.Unseal(data, key, c)
+	return pki.Unseal(kube.SecretData(obj), key, c)
 }
