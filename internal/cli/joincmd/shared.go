@@ -36,11 +36,10 @@ func (e *SharedError) Unwrap() error { return e.Err }
 // Hints are the commands that make it to be had.
 func (e *SharedError) Hints() []string { return e.Mends }
 
-// share is how a control plane gives its certificates to others.
-var share = []string{
-	"on a control plane run: clusteradm init phase upload-certs --upload-certs",
-	"on a control plane run: clusteradm token create --print-join-command --control-plane",
-}
+// share is how a control plane gives its certificates to others, and what prints
+// the command that takes them. Only its disk has the keys: a machine that joins
+// could not upload them anew, whoever calls it.
+var share = []string{"on a control plane run: clusteradm token create --print-join-command --control-plane"}
 
 // sharedFiles are the keys and certificates that control planes share, by path:
 // those on this machine, and with a key those that were uploaded. What is on
