@@ -45,6 +45,8 @@ type LocalEtcd struct {
 	// may have lived on and grown.
 	GivenUp   bool
 	Endpoints []string // where members may be asked, this one first
+	// ClientURLs are where this one serves, as it tells the others.
+	ClientURLs []string
 	CAFile    string
 	CertFile  string
 	KeyFile   string
@@ -75,7 +77,7 @@ func (e *LocalEtcd) Removal() Removal {
 		}
 		return Removal{Problem: fmt.Sprintf("etcd does not answer (%s), so that it cannot be told whether other members count on this one", e.Unknown)}
 	}
-	at := slices.IndexFunc(e.Members, e.is)
+	at := slices.IndexFunc(e.Members, func(m etcd.Seen) bool { return e.Is(m.Member) })
 	if at < 0 || len(e.Members) == 1 {
 		return Removal{} // it was removed before; or it is alone, and the cluster ends with it
 	}
@@ -92,10 +94,16 @@ func (e *LocalEtcd) Left() bool {
 	if e.Unknown != "" {
 		return e.GivenUp
 	}
-	return !slices.ContainsFunc(e.Members, e.is)
+	return !slices.ContainsFunc(e.Members, func(m etcd.Seen) bool { return e.Is(m.Member) })
 }
 
-// is reports whether m is this member; one that has not started has no name.
-func (e *LocalEtcd) is(m etcd.Seen) bool {
-	return m.Name != "" && m.Name == e.Name || slices.ContainsFunc(m.PeerURLs, func(u string) bool { return slices.Contains(e.PeerURLs, u) })
+// Is reports whether m is this member: that of its peer URL; or, since that can
+// be changed while it runs, one of its name that serves where it does. The name
+// alone tells nothing: a machine that took the place of this one may have it.
+func (e *LocalEtcd) Is(m etcd.Member) bool {
+	among := func(urls []string) func(string) bool {
+		return func(u string) bool { return slices.Contains(urls, u) }
+	}
+	return slices.ContainsFunc(m.PeerURLs, among(e.PeerURLs)) ||
+		m.Name != "" && m.Name == e.Name && slices.ContainsFunc(m.ClientURLs, among(e.ClientURLs))
 }
