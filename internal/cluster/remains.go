@@ -47,9 +47,9 @@ type LocalEtcd struct {
 	Endpoints []string // where members may be asked, this one first
 	// ClientURLs are where this one serves, as it tells the others.
 	ClientURLs []string
-	CAFile    string
-	CertFile  string
-	KeyFile   string
+	CAFile     string
+	CertFile   string
+	KeyFile    string
 	// Members is the cluster as etcd tells it; Unknown is why it does not.
 	Members []etcd.Seen
 	Unknown string
@@ -58,6 +58,11 @@ type LocalEtcd struct {
 // EtcdGivenUp is a file that reset puts beside etcd's data before it ends etcd,
 // which cannot be asked from then on. It sorts after the data, and goes last.
 const EtcdGivenUp = "reset-by-clusteradm"
+
+// EtcdWithdrawn is what a join writes to that file: its member was removed
+// again, as a learner that had never got in sync, so the data are nobody's. The
+// next join clears them by itself.
+const EtcdWithdrawn = "These data are of a learner that never got in sync and was removed again; the next clusteradm join removes them.\n"
 
 // Removal is what has to be done about the membership before the data of this
 // member may go.

@@ -122,7 +122,7 @@ func localEtcd(manifest []byte) *cluster.LocalEtcd {
 		Name: flags["name"], PeerURLs: list(flags["initial-advertise-peer-urls"]), DataDir: flags["data-dir"],
 		Endpoints:  slices.Concat(list(flags["listen-client-urls"]), others(flags["initial-cluster"])),
 		ClientURLs: list(flags["advertise-client-urls"]),
-		CAFile:    flags["trusted-ca-file"], CertFile: flags["cert-file"], KeyFile: flags["key-file"],
+		CAFile:     flags["trusted-ca-file"], CertFile: flags["cert-file"], KeyFile: flags["key-file"],
 	}
 	e.DataDir = cmp.Or(mounted(manifest, "etcd-data"), e.DataDir)
 	if !path.IsAbs(e.DataDir) || path.Clean(e.DataDir) == "/" {
