@@ -65,7 +65,9 @@ func (*NoEtcdError) Error() string {
 }
 
 // Hint is where there is one.
-func (*NoEtcdError) Hint() string { return "run it as root on a control plane, or on a machine of etcd's own" }
+func (*NoEtcdError) Hint() string {
+	return "run it as root on a control plane, or on a machine of etcd's own"
+}
 
 // SilentError reports that no member answers.
 type SilentError struct{ Err error }
@@ -145,7 +147,7 @@ func (o *opened) member(arg string) (etcd.Seen, error) {
 
 // here reports whether a member is that of this machine.
 func (o *opened) here(m etcd.Member) bool {
-	return o.Local() && (m.Name == o.Access.Name || slices.ContainsFunc(m.PeerURLs, func(u string) bool { return slices.Contains(o.Access.PeerURLs, u) }))
+	return o.Local() && o.Access.Is(m)
 }
 
 // RefusedError reports a change that the votes do not allow.
