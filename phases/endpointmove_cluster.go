@@ -118,14 +118,14 @@ func endpointProxy(in plan.Input) ([]plan.Step, error) {
 		return nil, fmt.Errorf("change the server of ConfigMap kube-proxy: %w", err)
 	}
 	values := dataOf(proxyKey, string(changed.Reveal()))
-	annotations := map[string]any{endpointAnnotation: nodeServer(in)}
+	annotations := map[string]any{endpointAnnotation: want}
 	if hash, ok := cm.GetAnnotations()[manifests.HashAnnotation]; ok && hash == hashOf(cm, "", "") {
 		annotations[manifests.HashAnnotation] = hashOf(cm, proxyKey, string(changed.Reveal()))
 	}
 	values["metadata"] = map[string]any{"annotations": annotations}
-	restart := map[string]any{"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": map[string]any{endpointAnnotation: nodeServer(in)}}}}}
+	restart := map[string]any{"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": map[string]any{endpointAnnotation: want}}}}}
 	return []plan.Step{
-		fieldsStep("kubeconfig", cm, values, "server "+nodeServer(in)),
+		fieldsStep("kubeconfig", cm, values, "server "+want),
 		rollout(daemon, restart, "its pods start again"),
 	}, nil
 }

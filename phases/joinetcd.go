@@ -1,7 +1,10 @@
 package phases
 
 import (
+	"cmp"
 	"context"
+	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -62,8 +65,11 @@ func etcdMember() plan.Phase {
 				return nil, nil
 			}
 			var steps []plan.Step
+			if in.Join.Etcd.Discard {
+				steps = discarded(in)
+			}
 			if !in.Join.Etcd.Voter {
-				steps = memberSteps(in)
+				steps = append(steps, memberSteps(in)...)
 			}
 			pod, err := etcdPod(in)
 			if err != nil {
@@ -74,6 +80,30 @@ func etcdMember() plan.Phase {
 	}
 }
 
+// takeTurn is for whoever adds a member: nobody else does meanwhile.
+func takeTurn(in plan.Input, holder string, now func() time.Time, noUndo string) plan.Step {
+	return plan.Step{Name: "turn", Host: in.Node.Host, NoUndo: noUndo, Needs: []plan.Condition{turnComes(holder, now)},
+		Effect: effect.Turn{Holder: holder, Now: now}}
+}
+
+func giveTurnBack(in plan.Input, holder string, now func() time.Time, noUndo string) plan.Step {
+	return plan.Step{Name: "turn-over", Host: in.Node.Host, NoUndo: noUndo, Needs: []plan.Condition{answers(in)},
+		Effect: effect.Turn{Holder: holder, Released: true, Now: now}}
+}
+
+// discarded has the data go of a member that an earlier join withdrew. The
+// kubelet may run its etcd still, or try to; it is ended first, so that the data
+// do not go from under it and it makes no new ones. What says that they are
+// nobody's goes last, in data-in-use.
+func discarded(in plan.Input) []plan.Step {
+	h := in.Node.Host
+	return []plan.Step{
+		{Name: "old-manifest", Host: h, NoUndo: joined, Effect: effect.Tree{Host: h, Path: etcdManifest}, Until: []plan.Condition{ended(in)}},
+		{Name: "old-pod", Host: h, NoUndo: joined, Effect: effect.PodGone{Host: h, Name: manifests.EtcdName, Grace: learnerGrace}},
+		{Name: "old-data", Host: h, NoUndo: joined, Effect: effect.Tree{Host: h, Path: in.Cluster.Etcd.DataDir, Names: []string{"member"}, Stays: true}},
+	}
+}
+
 func memberSteps(in plan.Input) []plan.Step {
 	peer := manifests.EtcdPeerURL(in.Node)
 	step := func(name string, e plan.Effect, needs ...plan.Condition) plan.Step {
@@ -81,7 +111,7 @@ func memberSteps(in plan.Input) []plan.Step {
 	}
 	orphans := effect.EtcdOrphans{Host: in.Node.Host, Keep: peer}
 	steps := []plan.Step{
-		step("turn", effect.Turn{Holder: in.Node.Name, Now: in.Join.Etcd.Now}, turnComes(in)),
+		takeTurn(in, in.Node.Name, in.Join.Etcd.Now, joined),
 		step("orphans", orphans, orphansStart(in, orphans)),
 	}
 	for _, m := range in.Join.Etcd.Remove {
@@ -104,7 +134,7 @@ func etcdPod(in plan.Input) (plan.Step, error) {
 	return plan.Step{Name: manifests.EtcdName, Host: in.Node.Host, Effect: effect.EtcdPod{
 		Host: in.Node.Host, Path: etcdManifest, PeerURL: manifests.EtcdPeerURL(in.Node),
 		Render: func(list []etcdapi.Member) (secret.Bytes, error) {
-			rendered, err := manifests.Etcd(in.Cluster, in.Node, initialCluster(list, in.Node))
+			rendered, err := manifests.Etcd(in.Cluster, in.Node, initialCluster(list, in.Node.Name, manifests.EtcdPeerURL(in.Node)))
 			if err != nil {
 				return secret.Bytes{}, err
 			}
@@ -116,28 +146,23 @@ func etcdPod(in plan.Input) (plan.Step, error) {
 
 const etcdManifest = cluster.ManifestsDir + "/" + manifests.EtcdName + ".yaml"
 
-// initialCluster is a membership as a member that starts is told it. One that
+// initialCluster is a membership as a member that starts is told it, self at its
+// own address. One that
 // has not started has no name yet; etcd compares only the addresses.
-func initialCluster(list []etcdapi.Member, n cluster.Node) []manifests.Member {
-	own := manifests.EtcdPeerURL(n)
+func initialCluster(list []etcdapi.Member, self, own string) []manifests.Member {
 	var all []manifests.Member
 	there := false
 	for _, m := range list {
-		name := m.Name
-		if name == "" {
-			name = strconv.FormatUint(m.ID, 16)
-		}
-		for _, peer := range m.PeerURLs {
-			if peer == own {
-				name, there = n.Name, true
-			}
+		name := cmp.Or(m.Name, strconv.FormatUint(m.ID, 16))
+		if slices.Contains(m.PeerURLs, own) {
+			name, there = self, true
 		}
 		for _, peer := range m.PeerURLs {
 			all = append(all, manifests.Member{Name: name, PeerURL: peer})
 		}
 	}
 	if !there {
-		all = append(all, manifests.Member{Name: n.Name, PeerURL: own})
+		all = append(all, manifests.Member{Name: self, PeerURL: own})
 	}
 	return all
 }
@@ -154,7 +179,7 @@ func startedWith(in plan.Input) []manifests.Member {
 		}
 	}
 	if len(all) == 0 {
-		return initialCluster(nil, in.Node)
+		return initialCluster(nil, in.Node.Name, manifests.EtcdPeerURL(in.Node))
 	}
 	return all
 }
@@ -180,24 +205,30 @@ func etcdJoin() plan.Phase {
 			return serial(append(steps,
 				plan.Step{Name: "vote", Host: in.Node.Host, NoUndo: running, Needs: []plan.Condition{memberStarts(in)},
 					Effect: effect.EtcdVoter{Host: in.Node.Host, PeerURL: manifests.EtcdPeerURL(in.Node)}},
-				plan.Step{Name: "turn-over", Host: in.Node.Host, NoUndo: running, Needs: []plan.Condition{answers(in)},
-					Effect: effect.Turn{Holder: in.Node.Name, Released: true, Now: in.Join.Etcd.Now}},
+				giveTurnBack(in, in.Node.Name, in.Join.Etcd.Now, running),
 			)...), nil
 		},
 	}
 }
 
 // Withdraw takes a member back that never started, so that it does not keep
-// others from joining, and ends the node's turn.
+// others from joining, and ends the node's turn. What its etcd may have written,
+// or is about to, is marked as nobody's before, which counts only once the
+// member is gone. Of data that were there before the join, nothing is said.
 func Withdraw(m etcdapi.Member) plan.Phase {
 	return plan.Phase{
 		Name: "withdraw", Short: "Remove a member from etcd that never started",
 		Plan: func(in plan.Input) ([]plan.Group, error) {
-			return serial(
+			var steps []plan.Step
+			if !in.Join.Etcd.Data {
+				mark := secretFile(in, "data", path.Join(in.Cluster.Etcd.DataDir, cluster.EtcdGivenUp), secret.NewBytes([]byte(cluster.EtcdWithdrawn)), 0o600)
+				mark.NoUndo = joined
+				steps = append(steps, mark)
+			}
+			return serial(append(steps,
 				plan.Step{Name: "member", Host: in.Node.Host, NoUndo: joined, Effect: effect.EtcdMember{Host: in.Node.Host, ID: m.ID, Name: in.Node.Name}},
-				plan.Step{Name: "turn-over", Host: in.Node.Host, NoUndo: joined, Needs: []plan.Condition{answers(in)},
-					Effect: effect.Turn{Holder: in.Node.Name, Released: true, Now: in.Join.Etcd.Now}},
-			), nil
+				giveTurnBack(in, in.Node.Name, in.Join.Etcd.Now, joined),
+			)...), nil
 		},
 	}
 }
@@ -211,5 +242,5 @@ func StartsEtcd(step string) bool {
 // Unstarted is this node's member if it was added and never started.
 func Unstarted(list []etcdapi.Member, n cluster.Node) (etcdapi.Member, bool) {
 	m, ok := effect.MemberAt(list, manifests.EtcdPeerURL(n))
-	return m, ok && m.Name == ""
+	return m, ok && m.Name == "" && m.Learner
 }

@@ -35,7 +35,7 @@ func reachable(t *testing.T) (r *rig, silent *bool) {
 		}
 		return dial(addr)
 	}
-	r.store.Put(kubetest.Object(t, "apiVersion: v1\nkind: Endpoints\nmetadata: {name: kubernetes, namespace: default}\nsubsets: [{addresses: [{ip: 192.0.2.10}], ports: [{name: https, port: 6443}]}]\n"))
+	r.store.Put(kubetest.Object(t, "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: kubernetes, namespace: default}\naddressType: IPv4\nendpoints: [{addresses: [192.0.2.10]}]\nports: [{name: https, port: 6443}]\n"))
 	r.store.Put(kubetest.Object(t, "apiVersion: v1\nkind: Pod\nmetadata: {name: kube-apiserver-cp1, namespace: kube-system, labels: {component: kube-apiserver}, annotations: {kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint: \"192.0.2.10:6443\"}}\nspec: {nodeName: cp1}\n"))
 	for _, name := range [][2]string{{"kube-system", "kube-proxy"}, {"kube-flannel", "kube-flannel-ds"}} {
 		daemon, err := r.store.Get(t.Context(), kube.Ref{GroupVersionKind: schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "DaemonSet"}, Namespace: name[0], Name: name[1]})

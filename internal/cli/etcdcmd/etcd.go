@@ -102,6 +102,19 @@ func open(ctx context.Context, s *session.Session) (*opened, error) {
 	return o, nil
 }
 
+// locked opens for a command that changes something. The caller calls done.
+func locked(ctx context.Context, s *session.Session, list string, dryRun bool) (o *opened, done func(), err error) {
+	release, err := s.Lock(list, dryRun)
+	if err != nil {
+		return nil, nil, err
+	}
+	if o, err = open(ctx, s); err != nil {
+		release()
+		return nil, nil, err
+	}
+	return o, func() { o.client.Close(); release() }, nil
+}
+
 func (o *opened) parts() world.Parts { return world.Parts{Etcd: o.client} }
 
 func (o *opened) input(s *session.Session, e plan.Etcd) plan.Input {
@@ -134,7 +147,7 @@ func (o *opened) member(arg string) (etcd.Seen, error) {
 
 // here reports whether a member is that of this machine.
 func (o *opened) here(m etcd.Member) bool {
-	return o.Local() && (m.Name == o.Access.Name || slices.ContainsFunc(m.PeerURLs, func(u string) bool { return slices.Contains(o.Access.PeerURLs, u) }))
+	return o.Local() && o.Access.Is(m)
 }
 
 // RefusedError reports a change that the votes do not allow.

@@ -24,15 +24,10 @@ type nodes map[string]string
 const askWithin = 3 * time.Second
 
 func askNodes(ctx context.Context, s *session.Session) nodes {
-	data, err := s.Machine.ReadFile(ctx, cluster.AdminConf)
+	conf, err := administrator(ctx, s)
 	if err != nil {
 		return nil
 	}
-	conf, err := client.FromKubeconfig(data)
-	if err != nil {
-		return nil
-	}
-	conf.Dial, conf.Timeout = s.Machine.DialHost, askWithin
 	api, err := client.New(conf)
 	if err != nil {
 		return nil
@@ -45,6 +40,18 @@ func askNodes(ctx context.Context, s *session.Session) nodes {
 		return nil
 	}
 	return nodesOf(list)
+}
+
+// administrator is how the cluster's administrator asks, where this machine has
+// the file.
+func administrator(ctx context.Context, s *session.Session) (client.Config, error) {
+	data, err := s.Machine.ReadFile(ctx, cluster.AdminConf)
+	if err != nil {
+		return client.Config{}, err
+	}
+	conf, err := client.FromKubeconfig(data)
+	conf.Dial, conf.Timeout = s.Machine.DialHost, askWithin
+	return conf, err
 }
 
 func nodesOf(list []unstructured.Unstructured) nodes {

@@ -2,9 +2,6 @@ package joincmd
 
 import (
 	"context"
-	"errors"
-	"io/fs"
-	"path"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -68,24 +65,22 @@ func (l *looker) lookAsControlPlane(ctx context.Context, r kube.Reader, c *clust
 // the join itself does.
 func (l *looker) lookAtMembers(ctx context.Context, admin kube.Reader, p *prepared) {
 	in := p.input
-	endpoints, names, err := etcdEndpoints(ctx, admin)
+	endpoints, nodes, err := etcdEndpoints(ctx, admin)
 	if err != nil {
 		l.set(func(j *diagnosis.Join) { j.Etcd.Fault = fault(err) })
 		return
 	}
 	pair := in.PKI.Pairs["etcd/healthcheck-client"]
-	at := standing{nodes: names}
+	at := standing{nodes: nodes}
 	if !l.members(ctx, etcdclient.Config{Endpoints: endpoints, CA: in.PKI.Pairs["etcd/ca"].Cert, Cert: pair.Cert, Key: pair.Key}, &at) {
 		return
 	}
 	turn := leaseOf(ctx, admin, lease.EtcdJoin.Name)
 	at.turn = turn.Holder
-	_, err = l.Machine.Stat(ctx, path.Join(in.Cluster.Etcd.DataDir, "member"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := at.lookForData(ctx, l.Machine, in.Cluster.Etcd.DataDir); err != nil {
 		l.set(func(j *diagnosis.Join) { j.Etcd.Fault = fault(err) })
 		return
 	}
-	at.data = err == nil
 	membership, refusal := at.membership(in.Node, in.Cluster.Etcd.DataDir)
 	var removes []string
 	for _, m := range membership.Remove {
