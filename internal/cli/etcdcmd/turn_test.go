@@ -2,6 +2,7 @@ package etcdcmd
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -44,8 +45,16 @@ func TestNodes(t *testing.T) {
 			t.Errorf("%s is on %q, want %q", seen[i].Shown(), got, want)
 		}
 	}
+	if gone := n.gone(seen); len(gone) != 1 || !strings.HasPrefix(gone[0].Hint, "clusteradm reset   # on its machine") {
+		t.Errorf("of one that serves: %+v", gone)
+	}
+	seen[2].Err = etcd.ErrUnavailable
 	if gone := n.gone(seen); len(gone) != 1 || gone[0].Hint != "clusteradm etcd member remove cp3" {
 		t.Errorf("gone are %+v", gone)
+	}
+	seen[2].Learner = true
+	if gone := n.gone(seen); gone != nil {
+		t.Errorf("one that joins: %+v", gone)
 	}
 	if gone := n.gone([]etcd.Seen{member("etcd1", "192.0.2.21"), member("etcd2", "192.0.2.22")}); gone != nil {
 		t.Errorf("of machines of etcd's own %+v are gone", gone)
