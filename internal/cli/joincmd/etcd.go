@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/clusteradm/clusteradm/internal/cli/session"
+	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/etcd"
 	etcdclient "github.com/clusteradm/clusteradm/internal/etcd/client"
 	"github.com/clusteradm/clusteradm/internal/event"
@@ -45,13 +46,10 @@ func (p *prepared) askEtcd(ctx context.Context, s *session.Session, admin kube.R
 	} else if !apierrors.IsNotFound(err) {
 		return fmt.Errorf("ask whose turn it is to join etcd: %w", err)
 	}
-	dataDir := in.Cluster.Etcd.DataDir
-	_, err = s.Machine.Stat(ctx, path.Join(dataDir, "member"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("look for data of etcd: %w", err)
+	if at.data, err = hasEtcdData(ctx, s, in.Cluster); err != nil {
+		return err
 	}
-	at.data = err == nil
-	if in.Join.Etcd, err = at.membership(in.Node, dataDir); err != nil {
+	if in.Join.Etcd, err = at.membership(in.Node, in.Cluster.Etcd.DataDir); err != nil {
 		return err
 	}
 	in.Join.Etcd.Now = s.Now
@@ -59,6 +57,15 @@ func (p *prepared) askEtcd(ctx context.Context, s *session.Session, admin kube.R
 		s.Caution(event.Event{Message: fmt.Sprintf("etcd member %s at %s does not answer and its machine is gone, or was made anew: it is removed", m.Shown(), strings.Join(m.PeerURLs, ","))})
 	}
 	return nil
+}
+
+// hasEtcdData reports that a member has run on this machine.
+func hasEtcdData(ctx context.Context, s *session.Session, c *cluster.Cluster) (bool, error) {
+	_, err := s.Machine.Stat(ctx, path.Join(c.Etcd.DataDir, "member"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, fmt.Errorf("look for data of etcd: %w", err)
+	}
+	return err == nil, nil
 }
 
 // etcdEndpoints are where etcd's members serve, as their pods say, and the
