@@ -81,7 +81,7 @@ func (n nodes) of(m etcd.Member) string {
 }
 
 // gone are members whose machine has left the cluster. Where no member has a
-// Node, etcd is on machines of its own.
+// Node, etcd is on machines of its own. One that joins has its Node in a moment.
 func (n nodes) gone(seen []etcd.Seen) []etcd.Finding {
 	var without []etcd.Finding
 	with := 0
@@ -89,7 +89,11 @@ func (n nodes) gone(seen []etcd.Seen) []etcd.Finding {
 		switch {
 		case n.of(m.Member) != "":
 			with++
-		case m.Name != "":
+		case m.Name == "" || m.Learner:
+		case m.Healthy():
+			without = append(without, etcd.Finding{Message: fmt.Sprintf("member %s serves and has no Node: its machine joins just now, or its Node was deleted", m.Name),
+				Hint: "clusteradm reset   # on its machine, if that is to leave"})
+		default:
 			without = append(without, etcd.Finding{Message: fmt.Sprintf("member %s has no Node: its machine has left the cluster", m.Name),
 				Hint: "clusteradm etcd member remove " + m.Name})
 		}
