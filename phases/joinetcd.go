@@ -12,6 +12,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/effect"
 	etcdapi "github.com/clusteradm/clusteradm/internal/etcd"
+	"github.com/clusteradm/clusteradm/internal/lease"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/secret"
 	"github.com/clusteradm/clusteradm/manifests"
@@ -110,8 +111,13 @@ func memberSteps(in plan.Input) []plan.Step {
 		return plan.Step{Name: name, Host: in.Node.Host, Effect: e, Needs: needs, NoUndo: joined}
 	}
 	orphans := effect.EtcdOrphans{Host: in.Node.Host, Keep: peer}
+	others := &lease.Watch{Now: in.Join.Etcd.Now}
 	steps := []plan.Step{
+<<<<<<< HEAD
 		takeTurn(in, in.Node.Name, in.Join.Etcd.Now, joined),
+=======
+		step("turn", effect.Turn{Holder: in.Node.Name, Now: in.Join.Etcd.Now, Watch: others}, turnComes(in, others)),
+>>>>>>> w/rbreak
 		step("orphans", orphans, orphansStart(in, orphans)),
 	}
 	for _, m := range in.Join.Etcd.Remove {

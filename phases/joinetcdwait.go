@@ -27,7 +27,11 @@ func members(ctx context.Context, v plan.View, in plan.Input) ([]etcdapi.Member,
 	return list, nil
 }
 
+<<<<<<< HEAD
 func turnComes(holder string, now func() time.Time) plan.Condition {
+=======
+func turnComes(in plan.Input, others *lease.Watch) plan.Condition {
+>>>>>>> w/rbreak
 	return plan.Condition{
 		Name: "the turn to join etcd", Within: turnWithin, Hint: "kubectl -n kube-system get lease " + lease.EtcdJoin.Name,
 		Check: func(ctx context.Context, v plan.View) error {
@@ -40,7 +44,11 @@ func turnComes(holder string, now func() time.Time) plan.Condition {
 			case err != nil:
 				return err
 			}
+<<<<<<< HEAD
 			if turn := lease.Of(obj); turn.Holder != holder && !turn.Free(now()) {
+=======
+			if turn := lease.Of(obj); turn.Holder != in.Node.Name && !others.Over(turn) {
+>>>>>>> w/rbreak
 				return fmt.Errorf("%w: it is that of %s", plan.ErrNotYet, turn.Holder)
 			}
 			return nil
