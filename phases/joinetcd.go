@@ -83,8 +83,9 @@ func etcdMember() plan.Phase {
 
 // takeTurn is for whoever adds a member: nobody else does meanwhile.
 func takeTurn(in plan.Input, holder string, now func() time.Time, noUndo string) plan.Step {
-	return plan.Step{Name: "turn", Host: in.Node.Host, NoUndo: noUndo, Needs: []plan.Condition{turnComes(holder, now)},
-		Effect: effect.Turn{Holder: holder, Now: now}}
+	others := &lease.Watch{Now: now}
+	return plan.Step{Name: "turn", Host: in.Node.Host, NoUndo: noUndo, Needs: []plan.Condition{turnComes(holder, others)},
+		Effect: effect.Turn{Holder: holder, Now: now, Watch: others}}
 }
 
 func giveTurnBack(in plan.Input, holder string, now func() time.Time, noUndo string) plan.Step {
@@ -111,13 +112,8 @@ func memberSteps(in plan.Input) []plan.Step {
 		return plan.Step{Name: name, Host: in.Node.Host, Effect: e, Needs: needs, NoUndo: joined}
 	}
 	orphans := effect.EtcdOrphans{Host: in.Node.Host, Keep: peer}
-	others := &lease.Watch{Now: in.Join.Etcd.Now}
 	steps := []plan.Step{
-<<<<<<< HEAD
 		takeTurn(in, in.Node.Name, in.Join.Etcd.Now, joined),
-=======
-		step("turn", effect.Turn{Holder: in.Node.Name, Now: in.Join.Etcd.Now, Watch: others}, turnComes(in, others)),
->>>>>>> w/rbreak
 		step("orphans", orphans, orphansStart(in, orphans)),
 	}
 	for _, m := range in.Join.Etcd.Remove {

@@ -9,7 +9,6 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/effect"
 	quorum "github.com/clusteradm/clusteradm/internal/etcd"
-	"github.com/clusteradm/clusteradm/internal/lease"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/secret"
 	"github.com/clusteradm/clusteradm/manifests"
@@ -62,12 +61,7 @@ func leaveEtcd(in plan.Input) []plan.Step {
 	r := in.Etcd.Replace
 	var steps []plan.Step
 	if r.Turn {
-<<<<<<< HEAD
 		steps = append(steps, takeTurn(in, r.Name, r.Now, rebuilt))
-=======
-		steps = append(steps, plan.Step{Name: "turn", Host: in.Node.Host, NoUndo: rebuilt, Needs: []plan.Condition{turnsPass(in)},
-			Effect: effect.Turn{Holder: r.Name, Now: r.Now, Watch: &lease.Watch{Now: r.Now}}})
->>>>>>> w/rbreak
 	}
 	if r.ID == 0 {
 		return steps
