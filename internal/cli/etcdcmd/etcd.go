@@ -65,7 +65,9 @@ func (*NoEtcdError) Error() string {
 }
 
 // Hint is where there is one.
-func (*NoEtcdError) Hint() string { return "run it as root on a control plane, or on a machine of etcd's own" }
+func (*NoEtcdError) Hint() string {
+	return "run it as root on a control plane, or on a machine of etcd's own"
+}
 
 // SilentError reports that no member answers.
 type SilentError struct{ Err error }
