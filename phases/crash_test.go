@@ -51,7 +51,7 @@ type rig struct {
 // rigs has a machine for every list, or several, "list/kind". A list without
 // one fails TestCrashMatrix.
 var rigs = map[string]func(t *testing.T) *rig{
-	"init": initRig, "join": joinRig, "join/control-plane": joinControlPlaneRig, "renew": renewRig, "requests": requestsRig, "fix": fixRig, "reset": resetRig,
+	"init": initRig, "join": joinRig, "join/control-plane": joinControlPlaneRig, "join/withdrawn": withdrawnRig, "renew": renewRig, "requests": requestsRig, "fix": fixRig, "reset": resetRig,
 	"etcdinit":       etcdInitRig,
 	"etcdjoin":       etcdJoinRig,
 	"member-replace": replaceRig,
@@ -186,7 +186,7 @@ func (m matrix) crash(t *testing.T, where string, arm func(*rig)) {
 // new certificates or another endpoint: there the way back ends.
 func kubeletIntended(journal *state.Run) bool {
 	for _, e := range journal.Entries {
-		if e.Kind == state.Intent && (strings.HasPrefix(e.Step, "kubelet-start/config.yaml@") || strings.HasPrefix(e.Step, "kubelet/unit@") || strings.HasPrefix(e.Step, "etcd-member/turn@") || strings.HasPrefix(e.Step, "load-balancer/") || strings.HasPrefix(e.Step, "remove/") || strings.HasSuffix(e.Step, "/rollout")) {
+		if e.Kind == state.Intent && (strings.HasPrefix(e.Step, "kubelet-start/config.yaml@") || strings.HasPrefix(e.Step, "kubelet/unit@") || strings.HasPrefix(e.Step, "etcd-member/turn@") || strings.HasPrefix(e.Step, "etcd-member/old-") || strings.HasPrefix(e.Step, "load-balancer/") || strings.HasPrefix(e.Step, "remove/") || strings.HasSuffix(e.Step, "/rollout")) {
 			return true
 		}
 	}

@@ -111,10 +111,13 @@ func controlPlaneRig(t *testing.T, name, address string) *rig {
 			return plan.Input{}, err
 		}
 		_, has := r.world.Machine.Content(data)
-		own, _ := effect.MemberAt(members(r), manifests.EtcdPeerURL(node))
+		own, is := effect.MemberAt(members(r), manifests.EtcdPeerURL(node))
+		mark, _ := r.world.Machine.Content(givenUp)
+		discard := has && !is && mark == cluster.EtcdWithdrawn
+		has = has && !discard
 		return plan.Input{Cluster: c, Node: node, PKI: b, Binary: binary, Facts: cluster.Facts{Now: now, Hosts: map[string]cluster.HostFacts{name: f}},
 			Join: plan.Join{CA: b.Pairs["ca"].Cert, APIServers: apiServers, CACertPath: "/etc/kubernetes/pki/ca.crt", Joined: f.Exists(cluster.KubeletConf),
-				Etcd: plan.JoinEtcd{Data: has, Voter: has && !own.Learner, Now: func() time.Time { return now }}}}, nil
+				Etcd: plan.JoinEtcd{Data: has, Discard: discard, Voter: has && !own.Learner, Now: func() time.Time { return now }}}}, nil
 	}
 	return r
 }
@@ -426,5 +429,44 @@ func TestMemberThatNeverStartsIsWithdrawn(t *testing.T) {
 		if held := turn(t, r); held.Holder != "" {
 			t.Errorf("it is still the turn of %s", held.Holder)
 		}
+		if mark, _ := r.world.Machine.Content(givenUp); mark != cluster.EtcdWithdrawn {
+			t.Errorf("the data are marked %q", mark)
+		}
 	})
 }
+
+// withdrawnRig is a machine whose join failed and took its member back, while
+// its etcd runs on.
+func withdrawnRig(t *testing.T) *rig {
+	r := joinControlPlaneRig(t)
+	m := r.world.Machine
+	m.Put("/var/lib/etcd/member/wal/0.wal", "of a learner", 0o600)
+	m.Put("/var/lib/etcd/mine", "not etcd's", 0o600)
+	m.Put(givenUp, cluster.EtcdWithdrawn, 0o600)
+	m.Put(memberManifest, "of a learner", 0o600)
+	etcdRuns(r, true)
+	m.OnChange(func(path string) {
+		if path == memberManifest {
+			etcdRuns(r, false)
+		}
+	})
+	return r
+}
+
+// What a member has that was withdrawn goes before the machine joins anew.
+func TestDataOfAWithdrawnMemberGo(t *testing.T) {
+	r := withdrawnRig(t)
+	if _, err := r.joins(t); err != nil {
+		t.Fatal(err)
+	}
+	voters(t, r, "cp1", "cp2")
+	for path, want := range map[string]string{"/var/lib/etcd/member/wal/0.wal": "its own", "/var/lib/etcd/mine": "not etcd's", givenUp: ""} {
+		if text, _ := r.world.Machine.Content(path); text != want {
+			t.Errorf("%s has %q, want %q", path, text, want)
+		}
+	}
+}
+
+const memberManifest = cluster.ManifestsDir + "/etcd.yaml"
+
+const givenUp = "/var/lib/etcd/" + cluster.EtcdGivenUp

@@ -3,6 +3,7 @@ package phases
 import (
 	"cmp"
 	"context"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,8 +65,11 @@ func etcdMember() plan.Phase {
 				return nil, nil
 			}
 			var steps []plan.Step
+			if in.Join.Etcd.Discard {
+				steps = discarded(in)
+			}
 			if !in.Join.Etcd.Voter {
-				steps = memberSteps(in)
+				steps = append(steps, memberSteps(in)...)
 			}
 			pod, err := etcdPod(in)
 			if err != nil {
@@ -85,6 +89,19 @@ func takeTurn(in plan.Input, holder string, now func() time.Time, noUndo string)
 func giveTurnBack(in plan.Input, holder string, now func() time.Time, noUndo string) plan.Step {
 	return plan.Step{Name: "turn-over", Host: in.Node.Host, NoUndo: noUndo, Needs: []plan.Condition{answers(in)},
 		Effect: effect.Turn{Holder: holder, Released: true, Now: now}}
+}
+
+// discarded has the data go of a member that an earlier join withdrew. The
+// kubelet may run its etcd still, or try to; it is ended first, so that the data
+// do not go from under it and it makes no new ones. What says that they are
+// nobody's goes last, in data-in-use.
+func discarded(in plan.Input) []plan.Step {
+	h := in.Node.Host
+	return []plan.Step{
+		{Name: "old-manifest", Host: h, NoUndo: joined, Effect: effect.Tree{Host: h, Path: etcdManifest}, Until: []plan.Condition{ended(in)}},
+		{Name: "old-pod", Host: h, NoUndo: joined, Effect: effect.PodGone{Host: h, Name: manifests.EtcdName, Grace: learnerGrace}},
+		{Name: "old-data", Host: h, NoUndo: joined, Effect: effect.Tree{Host: h, Path: in.Cluster.Etcd.DataDir, Names: []string{"member"}, Stays: true}},
+	}
 }
 
 func memberSteps(in plan.Input) []plan.Step {
@@ -195,15 +212,23 @@ func etcdJoin() plan.Phase {
 }
 
 // Withdraw takes a member back that never started, so that it does not keep
-// others from joining, and ends the node's turn.
+// others from joining, and ends the node's turn. What its etcd may have written,
+// or is about to, is marked as nobody's before, which counts only once the
+// member is gone. Of data that were there before the join, nothing is said.
 func Withdraw(m etcdapi.Member) plan.Phase {
 	return plan.Phase{
 		Name: "withdraw", Short: "Remove a member from etcd that never started",
 		Plan: func(in plan.Input) ([]plan.Group, error) {
-			return serial(
+			var steps []plan.Step
+			if !in.Join.Etcd.Data {
+				mark := secretFile(in, "data", path.Join(in.Cluster.Etcd.DataDir, cluster.EtcdGivenUp), secret.NewBytes([]byte(cluster.EtcdWithdrawn)), 0o600)
+				mark.NoUndo = joined
+				steps = append(steps, mark)
+			}
+			return serial(append(steps,
 				plan.Step{Name: "member", Host: in.Node.Host, NoUndo: joined, Effect: effect.EtcdMember{Host: in.Node.Host, ID: m.ID, Name: in.Node.Name}},
 				giveTurnBack(in, in.Node.Name, in.Join.Etcd.Now, joined),
-			), nil
+			)...), nil
 		},
 	}
 }
@@ -217,5 +242,5 @@ func StartsEtcd(step string) bool {
 // Unstarted is this node's member if it was added and never started.
 func Unstarted(list []etcdapi.Member, n cluster.Node) (etcdapi.Member, bool) {
 	m, ok := effect.MemberAt(list, manifests.EtcdPeerURL(n))
-	return m, ok && m.Name == ""
+	return m, ok && m.Name == "" && m.Learner
 }

@@ -45,9 +45,11 @@ type LocalEtcd struct {
 	// may have lived on and grown.
 	GivenUp   bool
 	Endpoints []string // where members may be asked, this one first
-	CAFile    string
-	CertFile  string
-	KeyFile   string
+	// ClientURLs are where this one serves, as it tells the others.
+	ClientURLs []string
+	CAFile     string
+	CertFile   string
+	KeyFile    string
 	// Members is the cluster as etcd tells it; Unknown is why it does not.
 	Members []etcd.Seen
 	Unknown string
@@ -56,6 +58,11 @@ type LocalEtcd struct {
 // EtcdGivenUp is a file that reset puts beside etcd's data before it ends etcd,
 // which cannot be asked from then on. It sorts after the data, and goes last.
 const EtcdGivenUp = "reset-by-clusteradm"
+
+// EtcdWithdrawn is what a join writes to that file: its member was removed
+// again, as a learner that had never got in sync, so the data are nobody's. The
+// next join clears them by itself.
+const EtcdWithdrawn = "These data are of a learner that never got in sync and was removed again; the next clusteradm join removes them.\n"
 
 // Removal is what has to be done about the membership before the data of this
 // member may go.
@@ -75,7 +82,7 @@ func (e *LocalEtcd) Removal() Removal {
 		}
 		return Removal{Problem: fmt.Sprintf("etcd does not answer (%s), so that it cannot be told whether other members count on this one", e.Unknown)}
 	}
-	at := slices.IndexFunc(e.Members, e.is)
+	at := slices.IndexFunc(e.Members, func(m etcd.Seen) bool { return e.Is(m.Member) })
 	if at < 0 || len(e.Members) == 1 {
 		return Removal{} // it was removed before; or it is alone, and the cluster ends with it
 	}
@@ -92,10 +99,16 @@ func (e *LocalEtcd) Left() bool {
 	if e.Unknown != "" {
 		return e.GivenUp
 	}
-	return !slices.ContainsFunc(e.Members, e.is)
+	return !slices.ContainsFunc(e.Members, func(m etcd.Seen) bool { return e.Is(m.Member) })
 }
 
-// is reports whether m is this member; one that has not started has no name.
-func (e *LocalEtcd) is(m etcd.Seen) bool {
-	return m.Name != "" && m.Name == e.Name || slices.ContainsFunc(m.PeerURLs, func(u string) bool { return slices.Contains(e.PeerURLs, u) })
+// Is reports whether m is this member: that of its peer URL; or, since that can
+// be changed while it runs, one of its name that serves where it does. The name
+// alone tells nothing: a machine that took the place of this one may have it.
+func (e *LocalEtcd) Is(m etcd.Member) bool {
+	among := func(urls []string) func(string) bool {
+		return func(u string) bool { return slices.Contains(urls, u) }
+	}
+	return slices.ContainsFunc(m.PeerURLs, among(e.PeerURLs)) ||
+		m.Name != "" && m.Name == e.Name && slices.ContainsFunc(m.ClientURLs, among(e.ClientURLs))
 }

@@ -78,3 +78,31 @@ func TestAMemberWithoutANameIsAnother(t *testing.T) {
 		t.Errorf("removes %+v", r)
 	}
 }
+
+// A machine that was replaced, and boots again: the member of its name is that
+// of the machine that took its place.
+func TestAMemberOfTheNameElsewhereIsAnothers(t *testing.T) {
+	e := &cluster.LocalEtcd{Name: "m1", PeerURLs: []string{"https://192.0.2.1:2380"}, ClientURLs: []string{"https://192.0.2.1:2379"}, HasData: true}
+	self := etcd.Member{ID: 1, Name: "m1", PeerURLs: e.PeerURLs, ClientURLs: e.ClientURLs}
+	heir := etcd.Member{ID: 2, Name: "m1", PeerURLs: []string{"https://192.0.2.9:2380"}, ClientURLs: []string{"https://192.0.2.9:2379"}}
+	renamed := self
+	renamed.PeerURLs = []string{"https://m1.example:2380"}
+	other := etcd.Member{ID: 3, Name: "m3", PeerURLs: []string{"https://192.0.2.3:2380"}, ClientURLs: []string{"https://192.0.2.3:2379"}}
+	for name, c := range map[string]struct {
+		members []etcd.Member
+		removed uint64
+	}{
+		"it is gone, another has its name":    {[]etcd.Member{heir, other}, 0},
+		"both are there, the other one first": {[]etcd.Member{heir, self, other}, 1},
+		"its peer URL was changed":            {[]etcd.Member{other, renamed}, 1},
+	} {
+		e.Members = nil
+		for _, m := range c.members {
+			e.Members = append(e.Members, etcd.Seen{Member: m})
+		}
+		r := e.Removal()
+		if r.Problem != "" || (r.Member == nil) != (c.removed == 0) || r.Member != nil && r.Member.ID != c.removed || e.Left() != (c.removed == 0) {
+			t.Errorf("%s: removes %+v, left %t", name, r, e.Left())
+		}
+	}
+}

@@ -120,8 +120,9 @@ func localEtcd(manifest []byte) *cluster.LocalEtcd {
 	}
 	e := &cluster.LocalEtcd{
 		Name: flags["name"], PeerURLs: list(flags["initial-advertise-peer-urls"]), DataDir: flags["data-dir"],
-		Endpoints: slices.Concat(list(flags["listen-client-urls"]), others(flags["initial-cluster"])),
-		CAFile:    flags["trusted-ca-file"], CertFile: flags["cert-file"], KeyFile: flags["key-file"],
+		Endpoints:  slices.Concat(list(flags["listen-client-urls"]), others(flags["initial-cluster"])),
+		ClientURLs: list(flags["advertise-client-urls"]),
+		CAFile:     flags["trusted-ca-file"], CertFile: flags["cert-file"], KeyFile: flags["key-file"],
 	}
 	e.DataDir = cmp.Or(mounted(manifest, "etcd-data"), e.DataDir)
 	if !path.IsAbs(e.DataDir) || path.Clean(e.DataDir) == "/" {

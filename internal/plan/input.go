@@ -59,6 +59,9 @@ type JoinEtcd struct {
 	// Data is true when this node's member has started before: it goes on with
 	// the manifest that it has. Voter is true when it has its vote as well.
 	Data, Voter bool
+	// Discard is that etcd's data here are of a member that an earlier join
+	// withdrew: they go before the machine joins anew.
+	Discard bool
 	// Remove are members that only stand in the way: this machine's own from
 	// before it lost its data, and those of machines that are gone. The others
 	// have a quorum without them.

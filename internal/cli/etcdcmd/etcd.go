@@ -147,7 +147,7 @@ func (o *opened) member(arg string) (etcd.Seen, error) {
 
 // here reports whether a member is that of this machine.
 func (o *opened) here(m etcd.Member) bool {
-	return o.Local() && (m.Name == o.Access.Name || slices.ContainsFunc(m.PeerURLs, func(u string) bool { return slices.Contains(o.Access.PeerURLs, u) }))
+	return o.Local() && o.Access.Is(m)
 }
 
 // RefusedError reports a change that the votes do not allow.

@@ -69,7 +69,7 @@ func (e *WithdrawnError) Unwrap() error { return e.Err }
 func (p *prepared) withdraw(ctx context.Context, s *session.Session, failed error) error {
 	in := p.input
 	stopped := (*engine.StoppedError)(nil)
-	if in.Cluster.Etcd.External != nil || in.Join.Etcd.Data || !errors.As(failed, &stopped) || !phases.StartsEtcd(stopped.Step) {
+	if in.Cluster.Etcd.External != nil || !errors.As(failed, &stopped) || !phases.StartsEtcd(stopped.Step) {
 		return failed
 	}
 	members, err := p.parts.Etcd.Members(ctx)

@@ -18,6 +18,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/etcd"
 	etcdclient "github.com/clusteradm/clusteradm/internal/etcd/client"
 	"github.com/clusteradm/clusteradm/internal/event"
+	"github.com/clusteradm/clusteradm/internal/host"
 	"github.com/clusteradm/clusteradm/internal/kube"
 	"github.com/clusteradm/clusteradm/internal/lease"
 	"github.com/clusteradm/clusteradm/manifests"
@@ -26,7 +27,7 @@ import (
 // askEtcd finds out what this node is to the cluster's etcd.
 func (p *prepared) askEtcd(ctx context.Context, s *session.Session, admin kube.Reader) error {
 	in := &p.input
-	endpoints, names, err := etcdEndpoints(ctx, admin)
+	endpoints, nodes, err := etcdEndpoints(ctx, admin)
 	if err != nil {
 		return err
 	}
@@ -37,7 +38,7 @@ func (p *prepared) askEtcd(ctx context.Context, s *session.Session, admin kube.R
 	}
 	p.closes = append(p.closes, asked.Close)
 	p.parts.Etcd = asked
-	at := standing{nodes: names}
+	at := standing{nodes: nodes}
 	if at.seen, _, err = etcd.Look(ctx, asked); err != nil {
 		return &MembershipError{err.Error(), "clusteradm etcd status   # on a control plane"}
 	}
@@ -46,10 +47,11 @@ func (p *prepared) askEtcd(ctx context.Context, s *session.Session, admin kube.R
 	} else if !apierrors.IsNotFound(err) {
 		return fmt.Errorf("ask whose turn it is to join etcd: %w", err)
 	}
-	if at.data, err = hasEtcdData(ctx, s, in.Cluster); err != nil {
+	dataDir := in.Cluster.Etcd.DataDir
+	if err := at.lookForData(ctx, s.Machine, dataDir); err != nil {
 		return err
 	}
-	if in.Join.Etcd, err = at.membership(in.Node, in.Cluster.Etcd.DataDir); err != nil {
+	if in.Join.Etcd, err = at.membership(in.Node, dataDir); err != nil {
 		return err
 	}
 	in.Join.Etcd.Now = s.Now
@@ -59,44 +61,51 @@ func (p *prepared) askEtcd(ctx context.Context, s *session.Session, admin kube.R
 	return nil
 }
 
-// hasEtcdData reports that a member has run on this machine.
-func hasEtcdData(ctx context.Context, s *session.Session, c *cluster.Cluster) (bool, error) {
-	_, err := s.Machine.Stat(ctx, path.Join(c.Etcd.DataDir, "member"))
+// lookForData finds what etcd has on this machine, and whose it is.
+func (s *standing) lookForData(ctx context.Context, h host.Reader, dataDir string) error {
+	_, err := h.Stat(ctx, path.Join(dataDir, "member"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return false, fmt.Errorf("look for data of etcd: %w", err)
+		return fmt.Errorf("look for data of etcd: %w", err)
 	}
-	return err == nil, nil
+	s.data = err == nil
+	// Reset has the same file with another text: what it gave up may have lived on.
+	mark, err := h.ReadFile(ctx, path.Join(dataDir, cluster.EtcdGivenUp))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("look for data of etcd: %w", err)
+	}
+	s.withdrawn = string(mark) == cluster.EtcdWithdrawn
+	return nil
 }
 
-// etcdEndpoints are where etcd's members serve, as their pods say, and the
-// names of all Nodes.
-func etcdEndpoints(ctx context.Context, r kube.Reader) (endpoints, names []string, err error) {
+// etcdEndpoints are where etcd's members serve, as their pods say, and all Nodes.
+func etcdEndpoints(ctx context.Context, r kube.Reader) (endpoints []string, all nodes, err error) {
 	of := func(kind, namespace string) kube.Ref {
 		return kube.Ref{GroupVersionKind: schema.GroupVersionKind{Version: "v1", Kind: kind}, Namespace: namespace}
 	}
 	pods, err := r.List(ctx, of("Pod", "kube-system"), "component=etcd,tier=control-plane")
 	if err != nil {
-		return nil, nil, fmt.Errorf("find etcd: %w", err)
+		return nil, nodes{}, fmt.Errorf("find etcd: %w", err)
 	}
 	for _, pod := range pods {
 		if urls := pod.GetAnnotations()[manifests.EtcdClientAnnotation]; urls != "" {
 			endpoints = append(endpoints, strings.Split(urls, ",")...)
 		}
 	}
-	nodes, err := r.List(ctx, of("Node", ""), "")
+	list, err := r.List(ctx, of("Node", ""), "")
 	if err != nil {
-		return nil, nil, fmt.Errorf("find etcd: %w", err)
+		return nil, nodes{}, fmt.Errorf("find etcd: %w", err)
 	}
-	for _, node := range nodes {
-		names = append(names, node.GetName())
+	for _, node := range list {
+		all.names = append(all.names, node.GetName())
+		all.addresses = append(all.addresses, addressesOf(node)...)
 		if _, ok := node.GetLabels()["node-role.kubernetes.io/control-plane"]; ok && len(pods) == 0 {
 			endpoints = append(endpoints, memberOn(node)...)
 		}
 	}
 	if len(endpoints) == 0 {
-		return nil, nil, errors.New("find etcd: the cluster has neither a pod of it nor a control plane that could run one")
+		return nil, nodes{}, errors.New("find etcd: the cluster has neither a pod of it nor a control plane that could run one")
 	}
-	return endpoints, names, nil
+	return endpoints, all, nil
 }
 
 // memberOn is where a member on a control plane would serve.
@@ -109,4 +118,17 @@ func memberOn(node unstructured.Unstructured) []string {
 		}
 	}
 	return nil
+}
+
+// addressesOf are all addresses that a Node says its machine has.
+func addressesOf(node unstructured.Unstructured) []string {
+	var all []string
+	addresses, _, _ := unstructured.NestedSlice(node.Object, "status", "addresses")
+	for _, a := range addresses {
+		if address, ok := a.(map[string]any); ok {
+			text, _ := address["address"].(string)
+			all = append(all, text)
+		}
+	}
+	return all
 }

@@ -48,12 +48,12 @@ func TestWhereEtcdIsAsked(t *testing.T) {
 			for _, o := range c.objects {
 				s.Put(kubetest.Object(t, o))
 			}
-			endpoints, names, err := etcdEndpoints(t.Context(), s)
+			endpoints, nodes, err := etcdEndpoints(t.Context(), s)
 			if got := strings.Join(endpoints, " "); got != c.want || (err != nil) != (c.want == "") {
 				t.Errorf("%s, %v; want %s", got, err, c.want)
 			}
-			if err == nil && strings.Join(names, " ") != "cp1 cp3 w1" {
-				t.Errorf("nodes %v", names)
+			if err == nil && (strings.Join(nodes.names, " ") != "cp1 cp3 w1" || strings.Join(nodes.addresses, " ") != "cp1 192.0.2.10 cp3 2001:db8::3 w1 192.0.2.20") {
+				t.Errorf("nodes %v", nodes)
 			}
 		})
 	}

@@ -57,19 +57,19 @@ func (l *looker) lookAsControlPlane(ctx context.Context, r kube.Reader, c *clust
 // the join itself does.
 func (l *looker) lookAtMembers(ctx context.Context, admin kube.Reader, p *prepared) {
 	in := p.input
-	endpoints, names, err := etcdEndpoints(ctx, admin)
+	endpoints, nodes, err := etcdEndpoints(ctx, admin)
 	if err != nil {
 		l.set(func(j *diagnosis.Join) { j.Etcd.Fault = fault(err) })
 		return
 	}
 	pair := in.PKI.Pairs["etcd/healthcheck-client"]
-	at := standing{nodes: names}
+	at := standing{nodes: nodes}
 	if !l.members(ctx, etcdclient.Config{Endpoints: endpoints, CA: in.PKI.Pairs["etcd/ca"].Cert, Cert: pair.Cert, Key: pair.Key}, &at) {
 		return
 	}
 	turn := leaseOf(ctx, admin, lease.EtcdJoin.Name)
 	at.turn = turn.Holder
-	if at.data, err = hasEtcdData(ctx, l.Session, in.Cluster); err != nil {
+	if err := at.lookForData(ctx, l.Machine, in.Cluster.Etcd.DataDir); err != nil {
 		l.set(func(j *diagnosis.Join) { j.Etcd.Fault = fault(err) })
 		return
 	}

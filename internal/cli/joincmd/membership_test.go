@@ -38,38 +38,53 @@ func TestMembership(t *testing.T) {
 		nodes  string // "cp1" if empty
 		turn   string
 		data   bool
+		mark   bool   // the data were marked by a join that was withdrawn
 		remove string // by number
 		voter  bool
+		clears bool
 		want   string // error
 	}{
-		"first of all":                    {seen: "cp1"},
-		"third":                           {seen: "cp1 cp3", nodes: "cp1 cp3"},
-		"added and not started":           {seen: "cp1 @12?-"},
-		"started, no vote yet":            {seen: "cp1 cp2?", data: true},
-		"done":                            {seen: "cp1 cp2", data: true, voter: true},
-		"done, another is silent":         {seen: "cp1 cp2 cp3-", data: true, voter: true},
-		"another joins":                   {seen: "cp1 @13?-"},
-		"another joins and has started":   {seen: "cp1 cp3?-"},
-		"made anew, of three":             {seen: "cp1 cp2- cp3", nodes: "cp1 cp2 cp3", remove: "2"},
-		"made anew, as a learner":         {seen: "cp1 cp2?-", remove: "2"},
-		"made anew, of two":               {seen: "cp1 cp2-", want: "member cp2 does not answer and cannot be removed: 2 voters, 1 healthy and 2 needed: there is no quorum"},
-		"made anew at another address":    {seen: "cp1 cp2@19- cp3", nodes: "cp1 cp3", remove: "2"},
-		"its address was another's":       {seen: "cp1 cp9@12- cp3", nodes: "cp1 cp3", remove: "2"},
-		"the name is another's":           {seen: "cp1 cp2@19 cp3", nodes: "cp1 cp3", want: "etcd has a member cp2 at https://192.0.2.19:2379 that answers, and it is not on this machine"},
-		"the address is another's":        {seen: "cp1 cp9@12", want: "etcd has a member cp9 at https://192.0.2.12:2379 that answers"},
-		"a machine is gone":               {seen: "cp1 cp3 cp9-", nodes: "cp1 cp3", remove: "3"},
-		"two machines are gone, of five":  {seen: "cp1 cp3 cp4 cp8- cp9-", nodes: "cp1 cp3 cp4", remove: "4 5"},
-		"two machines are gone, of three": {seen: "cp1 cp8- cp9-", want: "cannot be removed: 3 voters, 1 healthy and 2 needed"},
-		"a machine is down":               {seen: "cp1 cp3 cp4-", nodes: "cp1 cp3 cp4", want: "etcd takes in no member while a voter is not healthy; not healthy: cp4"},
-		"one has just got its vote":       {seen: "cp1 cp3-", turn: "cp3", want: "not healthy: cp3"},
-		"data of nobody":                  {seen: "cp1 cp3", nodes: "cp1 cp3", data: true, want: "stale etcd data: /var/lib/etcd is of a member that the cluster does not have"},
+		"first of all":                         {seen: "cp1"},
+		"third":                                {seen: "cp1 cp3", nodes: "cp1 cp3"},
+		"added and not started":                {seen: "cp1 @12?-"},
+		"started, no vote yet":                 {seen: "cp1 cp2?", data: true},
+		"done":                                 {seen: "cp1 cp2", data: true, voter: true},
+		"done, another is silent":              {seen: "cp1 cp2 cp3-", data: true, voter: true},
+		"another joins":                        {seen: "cp1 @13?-"},
+		"another joins and has started":        {seen: "cp1 cp3?-", turn: "cp3"},
+		"another joins by kubeadm":             {seen: "cp1 cp3?-", nodes: "cp1 cp3"},
+		"a learner's machine is gone":          {seen: "cp1 cp3?-", remove: "2"},
+		"made anew, of three":                  {seen: "cp1 cp2- cp3", nodes: "cp1 cp2 cp3", remove: "2"},
+		"made anew, as a learner":              {seen: "cp1 cp2?-", remove: "2"},
+		"made anew, of two":                    {seen: "cp1 cp2-", want: "member cp2 does not answer and cannot be removed: 2 voters, 1 healthy and 2 needed: there is no quorum"},
+		"made anew at another address":         {seen: "cp1 cp2@19- cp3", nodes: "cp1 cp3", remove: "2"},
+		"the name is that of one that is down": {seen: "cp1 cp2@19- cp3", nodes: "cp1 cp2 cp3", want: "etcd has a member cp2 at https://192.0.2.19:2380 that does not answer, and the cluster has its Node"},
+		"its address was another's":            {seen: "cp1 cp9@12- cp3", nodes: "cp1 cp3", remove: "2"},
+		"the name is another's":                {seen: "cp1 cp2@19 cp3", nodes: "cp1 cp3", want: "etcd has a member cp2 at https://192.0.2.19:2379 that answers, and it is not on this machine"},
+		"the address is another's":             {seen: "cp1 cp9@12", want: "etcd has a member cp9 at https://192.0.2.12:2379 that answers"},
+		"a machine is gone":                    {seen: "cp1 cp3 cp9-", nodes: "cp1 cp3", remove: "3"},
+		"two machines are gone, of five":       {seen: "cp1 cp3 cp4 cp8- cp9-", nodes: "cp1 cp3 cp4", remove: "4 5"},
+		"two machines are gone, of three":      {seen: "cp1 cp8- cp9-", want: "cannot be removed: 3 voters, 1 healthy and 2 needed"},
+		"a machine is down":                    {seen: "cp1 cp3 cp4-", nodes: "cp1 cp3 cp4", want: "etcd takes in no member while a voter is not healthy; not healthy: cp4"},
+		"a machine of another name is down":    {seen: "cp1 cp3 etcd3@14-", nodes: "cp1 cp3 cp4", want: "not healthy: etcd3"},
+		"a machine is down, named in capitals": {seen: "cp1 cp3 CP4@99-", nodes: "cp1 cp3 cp4", want: "not healthy: CP4"},
+		"one has just got its vote":            {seen: "cp1 cp3-", turn: "cp3", want: "not healthy: cp3"},
+		"data of nobody":                       {seen: "cp1 cp3", nodes: "cp1 cp3", data: true, want: "stale etcd data: /var/lib/etcd is of a member that the cluster does not have"},
+		"data of one that was withdrawn":       {seen: "cp1 cp3", nodes: "cp1 cp3", data: true, mark: true, clears: true},
+		"a mark without data":                  {seen: "cp1 cp3", nodes: "cp1 cp3", mark: true},
+		"to be withdrawn, and it was not":      {seen: "cp1 @12?-", data: true, mark: true},
+		"a mark, and it has its vote":          {seen: "cp1 cp2", data: true, mark: true, voter: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			nodes := c.nodes
 			if nodes == "" {
 				nodes = "cp1"
 			}
-			s := standing{seen: seen(c.seen), nodes: strings.Fields(nodes), turn: c.turn, data: c.data}
+			s := standing{seen: seen(c.seen), turn: c.turn, data: c.data, withdrawn: c.mark}
+			for _, name := range strings.Fields(nodes) {
+				s.nodes.names = append(s.nodes.names, name)
+				s.nodes.addresses = append(s.nodes.addresses, "192.0.2.1"+strings.TrimPrefix(name, "cp"))
+			}
 			got, err := s.membership(node, "/var/lib/etcd")
 			if c.want != "" {
 				var refused *MembershipError
@@ -85,7 +100,7 @@ func TestMembership(t *testing.T) {
 			for _, m := range got.Remove {
 				remove += " " + string(rune('0'+m.ID))
 			}
-			if strings.TrimSpace(remove) != c.remove || got.Data != c.data || got.Voter != c.voter {
+			if strings.TrimSpace(remove) != c.remove || got.Data != (c.data && !c.clears) || got.Discard != c.clears || got.Voter != c.voter {
 				t.Errorf("%+v, want removed %q, data %t, voter %t", got, c.remove, c.data, c.voter)
 			}
 		})
