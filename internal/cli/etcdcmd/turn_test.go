@@ -1,7 +1,9 @@
 package etcdcmd
 
 import (
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -44,6 +46,10 @@ func TestNodes(t *testing.T) {
 			t.Errorf("%s is on %q, want %q", seen[i].Shown(), got, want)
 		}
 	}
+	if gone := n.gone(seen); len(gone) != 1 || !strings.HasPrefix(gone[0].Hint, "clusteradm reset ") {
+		t.Errorf("of those that serve %+v are gone", gone)
+	}
+	seen[2].Err = errors.New("silent")
 	if gone := n.gone(seen); len(gone) != 1 || gone[0].Hint != "clusteradm etcd member remove cp3" {
 		t.Errorf("gone are %+v", gone)
 	}
