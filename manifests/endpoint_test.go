@@ -141,3 +141,20 @@ func TestEndpointConfig(t *testing.T) {
 	}
 	golden(t, "endpoint-config.yaml", out)
 }
+
+// A cluster of kubeadm's may have its endpoint without a port.
+func TestTheWayOutHasAPort(t *testing.T) {
+	b := Balancer{Listen: netip.MustParseAddrPort("127.0.0.1:7443"), Backends: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.10:8443")}}
+	for endpoint, want := range map[string]string{
+		"api.lab": "api.lab:8443", "api.lab:6443": "api.lab:6443", "2001:db8::1": "[2001:db8::1]:8443", "[2001:db8::1]": "[2001:db8::1]:8443", "192.0.2.10": "",
+	} {
+		b.Endpoint = endpoint
+		config, err := b.Render()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := ParseBalancer(config); err != nil || got.Endpoint != want {
+			t.Errorf("%s: the way out is %q, %v; want %q", endpoint, got.Endpoint, err, want)
+		}
+	}
+}

@@ -5,8 +5,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"text/template"
 
@@ -125,6 +127,10 @@ func (b Balancer) Render() ([]byte, error) {
 		return nil, errors.New("render haproxy.cfg: there is no API server to send to")
 	}
 	endpoint := b.Endpoint
+	// kubeadm allows one without a port. haproxy would take its own for it.
+	if _, _, err := net.SplitHostPort(endpoint); endpoint != "" && err != nil {
+		endpoint = net.JoinHostPort(strings.Trim(endpoint, "[]"), strconv.Itoa(int(backends[0].Port())))
+	}
 	if addr, err := netip.ParseAddrPort(endpoint); err == nil && slices.Contains(backends, addr) {
 		endpoint = ""
 	}

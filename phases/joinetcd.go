@@ -12,6 +12,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/effect"
 	etcdapi "github.com/clusteradm/clusteradm/internal/etcd"
+	"github.com/clusteradm/clusteradm/internal/lease"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/secret"
 	"github.com/clusteradm/clusteradm/manifests"
@@ -82,8 +83,9 @@ func etcdMember() plan.Phase {
 
 // takeTurn is for whoever adds a member: nobody else does meanwhile.
 func takeTurn(in plan.Input, holder string, now func() time.Time, noUndo string) plan.Step {
-	return plan.Step{Name: "turn", Host: in.Node.Host, NoUndo: noUndo, Needs: []plan.Condition{turnComes(holder, now)},
-		Effect: effect.Turn{Holder: holder, Now: now}}
+	others := &lease.Watch{Now: now}
+	return plan.Step{Name: "turn", Host: in.Node.Host, NoUndo: noUndo, Needs: []plan.Condition{turnComes(holder, others)},
+		Effect: effect.Turn{Holder: holder, Now: now, Watch: others}}
 }
 
 func giveTurnBack(in plan.Input, holder string, now func() time.Time, noUndo string) plan.Step {

@@ -18,6 +18,8 @@ type Turn struct {
 	Holder   string // name of the node
 	Released bool
 	Now      func() time.Time
+	// Watch tells a turn of another's that is over; nil goes by the clock.
+	Watch *lease.Watch
 }
 
 type turnObserved struct {
@@ -65,6 +67,13 @@ func (t Turn) Diff(observed plan.Observed) plan.Change {
 	return plan.Change{Verb: plan.Update, Summary: name + ": the turn of " + t.Holder}
 }
 
+func (t Turn) over(o turnObserved) bool {
+	if t.Watch == nil {
+		return o.turn.Free(o.at)
+	}
+	return t.Watch.Over(o.turn)
+}
+
 // Apply implements plan.Effect.
 func (t Turn) Apply(ctx context.Context, w plan.World, observed plan.Observed) error {
 	o, err := observed.(turnObserved), error(nil)
@@ -73,7 +82,7 @@ func (t Turn) Apply(ctx context.Context, w plan.World, observed plan.Observed) e
 		holder = ""
 	}
 	switch {
-	case o.there && !t.Released && !o.turn.Free(o.at) && o.turn.Holder != t.Holder:
+	case o.there && !t.Released && o.turn.Holder != t.Holder && !t.over(o):
 		return fmt.Errorf("apply %s: %w: it is that of %s", t.Key(), plan.ErrNotYet, o.turn.Holder)
 	case o.there:
 		var patch []byte

@@ -74,7 +74,9 @@ func (e *Etcd) gatherReplacement(ctx context.Context, h host.Reader, manifest []
 		return nil
 	}
 	if r.Aside == "" { // it had no data
-		e.Old = bytes.Equal(manifest, r.Manifest)
+		// Between the old manifest and the new one there is none: what ran by the
+		// old one may not have been ended yet.
+		e.Old = manifest == nil || bytes.Equal(manifest, r.Manifest)
 	} else if _, err := h.Stat(ctx, r.Aside); absent(err) {
 		e.Old = true
 	} else if err != nil {

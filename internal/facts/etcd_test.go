@@ -51,7 +51,7 @@ func TestGatherEtcd(t *testing.T) {
 		"the new one has no data yet":  {files: map[string]string{manifest: newer, aside + "/x": "", record: replaced(aside)}, endpoints: 3, local: true, begun: true},
 		"the new one has data":         {files: map[string]string{manifest: newer, aside + "/x": "", data: "", record: replaced(aside)}, endpoints: 3, local: true, begun: true, kept: true},
 		"begun without data":           {files: map[string]string{manifest: memberManifest, record: replaced("")}, endpoints: 3, local: true, begun: true, old: true},
-		"without data, the manifest":   {files: map[string]string{record: replaced("")}, endpoints: 3, local: true, begun: true},
+		"without data, the manifest":   {files: map[string]string{record: replaced("")}, endpoints: 3, local: true, begun: true, old: true},
 		"without data, it has started": {files: map[string]string{manifest: newer, data: "", record: replaced("")}, endpoints: 3, local: true, begun: true, kept: true},
 	} {
 		m := hosttest.New("cp1", hosttest.Options{})

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"path"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -48,7 +49,7 @@ func (p *prepared) askEtcd(ctx context.Context, s *session.Session, admin kube.R
 		return fmt.Errorf("ask whose turn it is to join etcd: %w", err)
 	}
 	dataDir := in.Cluster.Etcd.DataDir
-	if err := at.lookForData(ctx, s.Machine, dataDir); err != nil {
+	if err := at.lookForData(ctx, s.Machine, in.Cluster.Etcd); err != nil {
 		return err
 	}
 	if in.Join.Etcd, err = at.membership(in.Node, dataDir); err != nil {
@@ -62,12 +63,19 @@ func (p *prepared) askEtcd(ctx context.Context, s *session.Session, admin kube.R
 }
 
 // lookForData finds what etcd has on this machine, and whose it is.
-func (s *standing) lookForData(ctx context.Context, h host.Reader, dataDir string) error {
+func (s *standing) lookForData(ctx context.Context, h host.Reader, e cluster.Etcd) error {
+	dataDir := e.DataDir
 	_, err := h.Stat(ctx, path.Join(dataDir, "member"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("look for data of etcd: %w", err)
 	}
 	s.data = err == nil
+	elsewhere := slices.ContainsFunc(e.ExtraArgs, func(a cluster.Arg) bool { return a.Name == "wal-dir" })
+	log, err := h.ReadDir(ctx, path.Join(dataDir, "member", "wal"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("look for data of etcd: %w", err)
+	}
+	s.empty = s.data && !elsewhere && !slices.ContainsFunc(log, func(f host.Info) bool { return strings.HasSuffix(f.Name, ".wal") })
 	// Reset has the same file with another text: what it gave up may have lived on.
 	mark, err := h.ReadFile(ctx, path.Join(dataDir, cluster.EtcdGivenUp))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

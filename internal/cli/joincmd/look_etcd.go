@@ -69,7 +69,7 @@ func (l *looker) lookAtMembers(ctx context.Context, admin kube.Reader, p *prepar
 	}
 	turn := leaseOf(ctx, admin, lease.EtcdJoin.Name)
 	at.turn = turn.Holder
-	if err := at.lookForData(ctx, l.Machine, in.Cluster.Etcd.DataDir); err != nil {
+	if err := at.lookForData(ctx, l.Machine, in.Cluster.Etcd); err != nil {
 		l.set(func(j *diagnosis.Join) { j.Etcd.Fault = fault(err) })
 		return
 	}

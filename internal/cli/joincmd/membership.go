@@ -28,6 +28,7 @@ type standing struct {
 	nodes nodes
 	turn  string // whose turn it is to join, who may not have a Node yet
 	data  bool   // etcd has data on this machine
+	empty bool   // it has begun to make some, and came to no log
 	// withdrawn is that an earlier join put cluster.EtcdGivenUp beside the data:
 	// they never came to hold anything that others count on.
 	withdrawn bool
@@ -58,11 +59,13 @@ func (s standing) membership(n cluster.Node, dataDir string) (plan.JoinEtcd, err
 	switch {
 	case s.data && !is && !s.withdrawn:
 		return j, &MembershipError{fmt.Sprintf("stale etcd data: %s is of a member that the cluster does not have", dataDir), "clusteradm reset   # then join again"}
-	case s.data && is:
+	case s.data && is && (own.Name != "" || !s.empty):
 		j.Data, j.Voter = true, !own.Learner
 		return j, nil
 	}
-	j.Discard = s.data
+	// Data without a log are those of an etcd that was told of other members than
+	// there are now, and ends each time: as if there were none, it is told anew.
+	j.Discard = s.data && !is
 	rest := slices.Clone(s.seen)
 	for _, m := range s.seen {
 		mine := is && m.ID == own.ID && m.Name != "" // it started once, and its data are gone

@@ -38,10 +38,12 @@ func TestMembership(t *testing.T) {
 		nodes  string // "cp1" if empty
 		turn   string
 		data   bool
+		empty  bool   // of which none is a log
 		mark   bool   // the data were marked by a join that was withdrawn
 		remove string // by number
 		voter  bool
 		clears bool
+		fresh  bool
 		want   string // error
 	}{
 		"first of all":                         {seen: "cp1"},
@@ -70,6 +72,10 @@ func TestMembership(t *testing.T) {
 		"a machine is down, named in capitals": {seen: "cp1 cp3 CP4@99-", nodes: "cp1 cp3 cp4", want: "not healthy: CP4"},
 		"one has just got its vote":            {seen: "cp1 cp3-", turn: "cp3", want: "not healthy: cp3"},
 		"data of nobody":                       {seen: "cp1 cp3", nodes: "cp1 cp3", data: true, want: "stale etcd data: /var/lib/etcd is of a member that the cluster does not have"},
+		"killed before it made a log":          {seen: "cp1 @12?-", data: true, empty: true, fresh: true},
+		"killed at its start":                  {seen: "cp1 @12?-", data: true},
+		"its log is gone":                      {seen: "cp1 cp2?-", data: true, empty: true},
+		"data of nobody, without a log":        {seen: "cp1 cp3", nodes: "cp1 cp3", data: true, empty: true, want: "stale etcd data"},
 		"data of one that was withdrawn":       {seen: "cp1 cp3", nodes: "cp1 cp3", data: true, mark: true, clears: true},
 		"a mark without data":                  {seen: "cp1 cp3", nodes: "cp1 cp3", mark: true},
 		"to be withdrawn, and it was not":      {seen: "cp1 @12?-", data: true, mark: true},
@@ -80,7 +86,7 @@ func TestMembership(t *testing.T) {
 			if nodes == "" {
 				nodes = "cp1"
 			}
-			s := standing{seen: seen(c.seen), turn: c.turn, data: c.data, withdrawn: c.mark}
+			s := standing{seen: seen(c.seen), turn: c.turn, data: c.data, empty: c.empty, withdrawn: c.mark}
 			for _, name := range strings.Fields(nodes) {
 				s.nodes.names = append(s.nodes.names, name)
 				s.nodes.addresses = append(s.nodes.addresses, "192.0.2.1"+strings.TrimPrefix(name, "cp"))
@@ -100,7 +106,7 @@ func TestMembership(t *testing.T) {
 			for _, m := range got.Remove {
 				remove += " " + string(rune('0'+m.ID))
 			}
-			if strings.TrimSpace(remove) != c.remove || got.Data != (c.data && !c.clears) || got.Discard != c.clears || got.Voter != c.voter {
+			if strings.TrimSpace(remove) != c.remove || got.Data != (c.data && !c.clears && !c.fresh) || got.Discard != c.clears || got.Voter != c.voter {
 				t.Errorf("%+v, want removed %q, data %t, voter %t", got, c.remove, c.data, c.voter)
 			}
 		})
