@@ -75,26 +75,12 @@ func (s *session) controlPlaneOnce(ctx context.Context, c *clusters.Cluster, adm
 	if err := s.settle(ctx); err != nil {
 		return took, 0, nil, err
 	}
-	limit, cancel := context.WithTimeout(ctx, 3*time.Minute)
-	defer cancel()
-	type sight struct {
-		at  time.Time
-		err error
-	}
-	seen := make(chan sight, 1)
-	go func() {
-		at, err := whenVoter(limit, admin, c.ControlPlane(), n)
-		seen <- sight{at, err}
-	}()
-	took, failure = onNode(limit, n, t.path, "join", "--config", "/root/join.yaml")
-	if failure != nil {
-		cancel()
-	}
-	got := <-seen
-	if failure == nil {
-		failure = got.err
-	}
-	return took, got.at.Sub(took.start), failure, ctx.Err()
+	took, at, failure := seenDone(ctx, 3*time.Minute,
+		func(limit context.Context) (time.Time, error) { return whenVoter(limit, admin, c.ControlPlane(), n) },
+		func(limit context.Context) (timing, error) {
+			return onNode(limit, n, t.path, "join", "--config", "/root/join.yaml")
+		})
+	return took, at.Sub(took.start), failure, ctx.Err()
 }
 
 // whenVoter is the moment from which the node's own API server was ready and

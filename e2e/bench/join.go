@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,24 +85,25 @@ func (s *session) joinOnce(ctx context.Context, c *clusters.Cluster, a *clusters
 	if err := s.settle(ctx); err != nil {
 		return took, 0, nil, err
 	}
-	limit, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	took, at, failure := seenDone(ctx, 2*time.Minute,
+		func(limit context.Context) (time.Time, error) { return whenReady(limit, a, w.Name()) },
+		func(limit context.Context) (timing, error) {
+			return onNode(limit, w, t.path, "join", "--config", "/root/join.yaml")
+		})
+	return took, at.Sub(took.start), failure, ctx.Err()
+}
+
+// seenDone runs a tool and says when what it is for was seen, which may be after
+// its end. Once it failed nothing is waited for.
+func seenDone(ctx context.Context, within time.Duration, see func(context.Context) (time.Time, error), run func(context.Context) (timing, error)) (took timing, at time.Time, failure error) {
+	limit, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	type sight struct {
-		at  time.Time
-		err error
-	}
-	seen := make(chan sight, 1)
-	go func() {
-		at, err := whenReady(limit, a, w.Name())
-		seen <- sight{at, err}
-	}()
-	took, failure = onNode(limit, w, t.path, "join", "--config", "/root/join.yaml")
-	if failure != nil {
+	var unseen error
+	done := make(chan struct{})
+	go func() { defer close(done); at, unseen = see(limit) }()
+	if took, failure = run(limit); failure != nil {
 		cancel()
 	}
-	got := <-seen
-	if failure == nil {
-		failure = got.err
-	}
-	return took, got.at.Sub(took.start), failure, ctx.Err()
+	<-done
+	return took, at, cmp.Or(failure, unseen)
 }

@@ -14,7 +14,8 @@ import (
 // leader's snapshot instead, as it mostly does when disks are quick, it waits
 // seven seconds for nothing and announces itself again
 // (etcdserver/server.go, publishV3). A learner, on which nobody counts, is
-// restarted: then it has the log. A voter never is.
+// restarted: then it has the log. A voter never is, and one that does not run is
+// the kubelet's to start.
 type EtcdServes struct {
 	Host    string
 	PeerURL string

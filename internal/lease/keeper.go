@@ -33,10 +33,13 @@ type Keeper struct {
 }
 
 // LostError reports that somebody else took the turn, which they may once it
-// was not renewed in time.
+// was not renewed in time. By is empty when they are done with it, too.
 type LostError struct{ Holder, By string }
 
 func (e *LostError) Error() string {
+	if e.By == "" {
+		return fmt.Sprintf("keep the turn of %s to join etcd: others have had it meanwhile", e.Holder)
+	}
 	return fmt.Sprintf("keep the turn of %s to join etcd: %s has taken it", e.Holder, e.By)
 }
 
@@ -61,33 +64,33 @@ func (k *Keeper) keep(ctx context.Context, lost context.CancelCauseFunc) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if by := k.renew(ctx); by != "" {
-				lost(&LostError{Holder: k.Holder, By: by})
+			if err := k.renew(ctx); err != nil {
+				lost(err)
 				return
 			}
 		}
 	}
 }
 
-// renew says who has the turn instead. That nobody answers says nothing: the
-// next time may be in time, and a write that came between is seen then.
-func (k *Keeper) renew(ctx context.Context) (by string) {
+// renew fails when the turn is lost. That nobody answers says nothing: the next
+// time may be in time, and a write that came between is seen then.
+func (k *Keeper) renew(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.held {
-		return ""
+		return nil
 	}
 	obj, err := k.Client.Get(ctx, EtcdJoin)
 	if err != nil {
-		return ""
+		return nil
 	}
 	turn := Of(obj)
 	if turn.Holder != k.Holder {
 		k.held = false
-		return turn.Holder
+		return &LostError{Holder: k.Holder, By: turn.Holder}
 	}
 	_ = k.write(ctx, turn, k.Holder) // if it fails, there is a next time
-	return ""
+	return nil
 }
 
 func (k *Keeper) write(ctx context.Context, turn Turn, holder string) error {

@@ -95,22 +95,29 @@ func TestTurnOfAnEarlierRunIsKept(t *testing.T) {
 }
 
 func TestTurnThatWasTakenEndsTheRun(t *testing.T) {
-	err := kept(t, func(k *lease.Keeper, s *kubetest.Store) {
-		take(t, k)
-		s.Down(true)
-		time.Sleep(time.Minute) // in which nothing can be renewed
-		s.Down(false)
-		write(t, s, s, "cp3")
-		time.Sleep(5 * time.Second)
-		synctest.Wait()
-		must(t, k.GiveBack(t.Context()))
-		if turn := read(t, s); turn.Holder != "cp3" {
-			t.Errorf("the turn of another was given back: %+v", turn)
+	for name, c := range map[string]struct {
+		meanwhile []string // have it, one after the other
+		by        string
+	}{"and is held": {[]string{"cp3"}, "cp3"}, "and given back": {[]string{"cp3", ""}, ""}} {
+		err := kept(t, func(k *lease.Keeper, s *kubetest.Store) {
+			take(t, k)
+			s.Down(true)
+			time.Sleep(time.Minute) // in which nothing can be renewed
+			s.Down(false)
+			for _, holder := range c.meanwhile {
+				write(t, s, s, holder)
+			}
+			time.Sleep(5 * time.Second)
+			synctest.Wait()
+			must(t, k.GiveBack(t.Context()))
+			if turn := read(t, s); turn.Holder != c.by {
+				t.Errorf("%s: the turn of another was given back: %+v", name, turn)
+			}
+		})
+		var lost *lease.LostError
+		if !errors.As(err, &lost) || lost.By != c.by || lost.Hint() == "" {
+			t.Errorf("%s: ended with %v", name, err)
 		}
-	})
-	var lost *lease.LostError
-	if !errors.As(err, &lost) || lost.By != "cp3" || lost.Hint() == "" {
-		t.Errorf("ended with %v", err)
 	}
 }
 

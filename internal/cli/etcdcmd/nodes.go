@@ -56,15 +56,11 @@ func administrator(ctx context.Context, s *session.Session) (client.Config, erro
 
 func nodesOf(list []unstructured.Unstructured) nodes {
 	found := nodes{}
-	for _, n := range list {
-		found[n.GetName()] = n.GetName()
-		addresses, _, _ := unstructured.NestedSlice(n.Object, "status", "addresses")
-		for _, a := range addresses {
-			if a, ok := a.(map[string]any); ok {
-				if address, ok := a["address"].(string); ok {
-					found[address] = n.GetName()
-				}
-			}
+	for i := range list {
+		name := list[i].GetName()
+		found[name] = name
+		for _, a := range kube.NodeAddresses(&list[i]) {
+			found[a.Address] = name
 		}
 	}
 	return found

@@ -103,9 +103,12 @@ func etcdEndpoints(ctx context.Context, r kube.Reader) (endpoints []string, all 
 	if err != nil {
 		return nil, nodes{}, fmt.Errorf("find etcd: %w", err)
 	}
-	for _, node := range list {
+	for i := range list {
+		node := &list[i]
 		all.names = append(all.names, node.GetName())
-		all.addresses = append(all.addresses, addressesOf(node)...)
+		for _, a := range kube.NodeAddresses(node) {
+			all.addresses = append(all.addresses, a.Address)
+		}
 		if _, ok := node.GetLabels()["node-role.kubernetes.io/control-plane"]; ok && len(pods) == 0 {
 			endpoints = append(endpoints, memberOn(node)...)
 		}
@@ -117,26 +120,11 @@ func etcdEndpoints(ctx context.Context, r kube.Reader) (endpoints []string, all 
 }
 
 // memberOn is where a member on a control plane would serve.
-func memberOn(node unstructured.Unstructured) []string {
-	addresses, _, _ := unstructured.NestedSlice(node.Object, "status", "addresses")
-	for _, a := range addresses {
-		if address, ok := a.(map[string]any); ok && address["type"] == "InternalIP" {
-			ip, _ := address["address"].(string)
-			return []string{"https://" + net.JoinHostPort(ip, "2379")}
+func memberOn(node *unstructured.Unstructured) []string {
+	for _, a := range kube.NodeAddresses(node) {
+		if a.Type == "InternalIP" {
+			return []string{"https://" + net.JoinHostPort(a.Address, "2379")}
 		}
 	}
 	return nil
-}
-
-// addressesOf are all addresses that a Node says its machine has.
-func addressesOf(node unstructured.Unstructured) []string {
-	var all []string
-	addresses, _, _ := unstructured.NestedSlice(node.Object, "status", "addresses")
-	for _, a := range addresses {
-		if address, ok := a.(map[string]any); ok {
-			text, _ := address["address"].(string)
-			all = append(all, text)
-		}
-	}
-	return all
 }

@@ -145,12 +145,9 @@ func readNode(node *unstructured.Unstructured) diagnosis.Node {
 	n.Ready, n.Message = status == "True", message
 	n.MachineID, _, _ = unstructured.NestedString(node.Object, "status", "nodeInfo", "machineID")
 	n.SystemUUID, _, _ = unstructured.NestedString(node.Object, "status", "nodeInfo", "systemUUID")
-	addresses, _, _ := unstructured.NestedSlice(node.Object, "status", "addresses")
-	for _, a := range addresses {
-		if address, ok := a.(map[string]any); ok && address["type"] != "Hostname" {
-			if text, ok := address["address"].(string); ok {
-				n.Addresses = append(n.Addresses, text)
-			}
+	for _, address := range kube.NodeAddresses(node) {
+		if address.Type != "Hostname" {
+			n.Addresses = append(n.Addresses, address.Address)
 		}
 	}
 	return n
