@@ -28,7 +28,7 @@ func endpointStopped(in plan.Input) []plan.Step {
 func endpointRemains(in plan.Input) []plan.Step {
 	h := in.Node.Host
 	return []plan.Step{
-		gone(in, "endpoint-unit-wanted", effect.Tree{Host: h, Path: "/etc/systemd/system/multi-user.target.wants/" + manifests.FollowUnit}),
+		gone(in, "endpoint-unit-wanted", effect.Tree{Host: h, Path: followUnitLink}),
 		gone(in, "endpoint-unit-file", effect.Tree{Host: h, Path: manifests.FollowUnitFile}),
 		gone(in, "haproxy-sockets", effect.Tree{Host: h, Path: manifests.HAProxyRunDir}),
 		gone(in, "haproxy", effect.Tree{Host: h, Path: manifests.HAProxyDir}),

@@ -90,8 +90,22 @@ func dataOf(key, text string) map[string]any {
 	return map[string]any{"data": map[string]any{key: text}}
 }
 
+// fieldsWithin is how long an object is tried again that others write to, as the
+// controller manager does to a DaemonSet's status.
+const fieldsWithin = time.Minute
+
 func fieldsStep(name string, seen *unstructured.Unstructured, values map[string]any, says string) plan.Step {
-	return plan.Step{Name: name, Effect: effect.NewFields(seen, values, says)}
+	ref := kube.RefOf(seen)
+	return plan.Step{Name: name, Effect: effect.NewFields(seen, values, says), Needs: []plan.Condition{{
+		Name: ref.String() + " to be written", Within: fieldsWithin,
+		Check: func(ctx context.Context, v plan.View) error {
+			_, err := v.Kube().Get(ctx, ref)
+			if transient(err) {
+				return fmt.Errorf("%w: %w", plan.ErrNotYet, err)
+			}
+			return err
+		},
+	}}}
 }
 
 // endpointProxy has kube-proxy use the endpoint. It reads its kubeconfig once,
@@ -118,14 +132,14 @@ func endpointProxy(in plan.Input) ([]plan.Step, error) {
 		return nil, fmt.Errorf("change the server of ConfigMap kube-proxy: %w", err)
 	}
 	values := dataOf(proxyKey, string(changed.Reveal()))
-	annotations := map[string]any{endpointAnnotation: nodeServer(in)}
+	annotations := map[string]any{endpointAnnotation: want}
 	if hash, ok := cm.GetAnnotations()[manifests.HashAnnotation]; ok && hash == hashOf(cm, "", "") {
 		annotations[manifests.HashAnnotation] = hashOf(cm, proxyKey, string(changed.Reveal()))
 	}
 	values["metadata"] = map[string]any{"annotations": annotations}
-	restart := map[string]any{"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": map[string]any{endpointAnnotation: nodeServer(in)}}}}}
+	restart := map[string]any{"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": map[string]any{endpointAnnotation: want}}}}}
 	return []plan.Step{
-		fieldsStep("kubeconfig", cm, values, "server "+nodeServer(in)),
+		fieldsStep("kubeconfig", cm, values, "server "+want),
 		rollout(daemon, restart, "its pods start again"),
 	}, nil
 }

@@ -2,12 +2,15 @@ package phases_test
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/clusteradm/clusteradm/addons"
 	"github.com/clusteradm/clusteradm/internal/cluster"
@@ -169,6 +172,26 @@ func endpointInput(ctx context.Context, t *testing.T, r *rig, before, after *clu
 		in.Certs.Files = theNames
 	}
 	return in, nil
+}
+
+// Who wrote to an object between the look at it and the change is not waited
+// out by hand.
+func TestEndpointIsWrittenWhateverOthersWrite(t *testing.T) {
+	r := plainRig(t)
+	lost := map[string]bool{}
+	r.world.Store.Before = func(verb string, ref kube.Ref) error {
+		if verb != "patch" || lost[ref.String()] {
+			return nil
+		}
+		lost[ref.String()] = true
+		return apierrors.NewConflict(schema.GroupResource{Resource: ref.Kind}, ref.Name, errors.New("it was written to"))
+	}
+	if _, err := r.apply(t.Context(), "endpoint", phases.Endpoint()); err != nil {
+		t.Fatal(err)
+	}
+	if len(lost) != 5 { // kubeadm-config, cluster-info, kube-proxy, its pods and flannel's
+		t.Errorf("%v were written", lost)
+	}
 }
 
 // All who have the address of the cluster have the new one, and what talks to

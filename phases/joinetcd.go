@@ -1,8 +1,10 @@
 package phases
 
 import (
+	"cmp"
 	"context"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -79,6 +81,18 @@ func etcdMember() plan.Phase {
 	}
 }
 
+// takeTurn is for whoever adds a member: nobody else does meanwhile.
+func takeTurn(in plan.Input, holder string, now func() time.Time, noUndo string) plan.Step {
+	others := &lease.Watch{Now: now}
+	return plan.Step{Name: "turn", Host: in.Node.Host, NoUndo: noUndo, Needs: []plan.Condition{turnComes(holder, others)},
+		Effect: effect.Turn{Holder: holder, Now: now, Watch: others}}
+}
+
+func giveTurnBack(in plan.Input, holder string, now func() time.Time, noUndo string) plan.Step {
+	return plan.Step{Name: "turn-over", Host: in.Node.Host, NoUndo: noUndo, Needs: []plan.Condition{answers(in)},
+		Effect: effect.Turn{Holder: holder, Released: true, Now: now}}
+}
+
 // discarded has the data go of a member that an earlier join withdrew. The
 // kubelet may run its etcd still, or try to; it is ended first, so that the data
 // do not go from under it and it makes no new ones. What says that they are
@@ -98,9 +112,8 @@ func memberSteps(in plan.Input) []plan.Step {
 		return plan.Step{Name: name, Host: in.Node.Host, Effect: e, Needs: needs, NoUndo: joined}
 	}
 	orphans := effect.EtcdOrphans{Host: in.Node.Host, Keep: peer}
-	others := &lease.Watch{Now: in.Join.Etcd.Now}
 	steps := []plan.Step{
-		step("turn", effect.Turn{Holder: in.Node.Name, Now: in.Join.Etcd.Now, Watch: others}, turnComes(in, others)),
+		takeTurn(in, in.Node.Name, in.Join.Etcd.Now, joined),
 		step("orphans", orphans, orphansStart(in, orphans)),
 	}
 	for _, m := range in.Join.Etcd.Remove {
@@ -123,7 +136,7 @@ func etcdPod(in plan.Input) (plan.Step, error) {
 	return plan.Step{Name: manifests.EtcdName, Host: in.Node.Host, Effect: effect.EtcdPod{
 		Host: in.Node.Host, Path: etcdManifest, PeerURL: manifests.EtcdPeerURL(in.Node),
 		Render: func(list []etcdapi.Member) (secret.Bytes, error) {
-			rendered, err := manifests.Etcd(in.Cluster, in.Node, initialCluster(list, in.Node))
+			rendered, err := manifests.Etcd(in.Cluster, in.Node, initialCluster(list, in.Node.Name, manifests.EtcdPeerURL(in.Node)))
 			if err != nil {
 				return secret.Bytes{}, err
 			}
@@ -135,28 +148,23 @@ func etcdPod(in plan.Input) (plan.Step, error) {
 
 const etcdManifest = cluster.ManifestsDir + "/" + manifests.EtcdName + ".yaml"
 
-// initialCluster is a membership as a member that starts is told it. One that
+// initialCluster is a membership as a member that starts is told it, self at its
+// own address. One that
 // has not started has no name yet; etcd compares only the addresses.
-func initialCluster(list []etcdapi.Member, n cluster.Node) []manifests.Member {
-	own := manifests.EtcdPeerURL(n)
+func initialCluster(list []etcdapi.Member, self, own string) []manifests.Member {
 	var all []manifests.Member
 	there := false
 	for _, m := range list {
-		name := m.Name
-		if name == "" {
-			name = strconv.FormatUint(m.ID, 16)
-		}
-		for _, peer := range m.PeerURLs {
-			if peer == own {
-				name, there = n.Name, true
-			}
+		name := cmp.Or(m.Name, strconv.FormatUint(m.ID, 16))
+		if slices.Contains(m.PeerURLs, own) {
+			name, there = self, true
 		}
 		for _, peer := range m.PeerURLs {
 			all = append(all, manifests.Member{Name: name, PeerURL: peer})
 		}
 	}
 	if !there {
-		all = append(all, manifests.Member{Name: n.Name, PeerURL: own})
+		all = append(all, manifests.Member{Name: self, PeerURL: own})
 	}
 	return all
 }
@@ -173,7 +181,7 @@ func startedWith(in plan.Input) []manifests.Member {
 		}
 	}
 	if len(all) == 0 {
-		return initialCluster(nil, in.Node)
+		return initialCluster(nil, in.Node.Name, manifests.EtcdPeerURL(in.Node))
 	}
 	return all
 }
@@ -199,8 +207,7 @@ func etcdJoin() plan.Phase {
 			return serial(append(steps,
 				plan.Step{Name: "vote", Host: in.Node.Host, NoUndo: running, Needs: []plan.Condition{memberStarts(in)},
 					Effect: effect.EtcdVoter{Host: in.Node.Host, PeerURL: manifests.EtcdPeerURL(in.Node)}},
-				plan.Step{Name: "turn-over", Host: in.Node.Host, NoUndo: running, Needs: []plan.Condition{answers(in)},
-					Effect: effect.Turn{Holder: in.Node.Name, Released: true, Now: in.Join.Etcd.Now}},
+				giveTurnBack(in, in.Node.Name, in.Join.Etcd.Now, running),
 			)...), nil
 		},
 	}
@@ -222,8 +229,7 @@ func Withdraw(m etcdapi.Member) plan.Phase {
 			}
 			return serial(append(steps,
 				plan.Step{Name: "member", Host: in.Node.Host, NoUndo: joined, Effect: effect.EtcdMember{Host: in.Node.Host, ID: m.ID, Name: in.Node.Name}},
-				plan.Step{Name: "turn-over", Host: in.Node.Host, NoUndo: joined, Needs: []plan.Condition{answers(in)},
-					Effect: effect.Turn{Holder: in.Node.Name, Released: true, Now: in.Join.Etcd.Now}},
+				giveTurnBack(in, in.Node.Name, in.Join.Etcd.Now, joined),
 			)...), nil
 		},
 	}

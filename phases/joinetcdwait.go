@@ -27,7 +27,7 @@ func members(ctx context.Context, v plan.View, in plan.Input) ([]etcdapi.Member,
 	return list, nil
 }
 
-func turnComes(in plan.Input, others *lease.Watch) plan.Condition {
+func turnComes(holder string, others *lease.Watch) plan.Condition {
 	return plan.Condition{
 		Name: "the turn to join etcd", Within: turnWithin, Hint: "kubectl -n kube-system get lease " + lease.EtcdJoin.Name,
 		Check: func(ctx context.Context, v plan.View) error {
@@ -40,7 +40,7 @@ func turnComes(in plan.Input, others *lease.Watch) plan.Condition {
 			case err != nil:
 				return err
 			}
-			if turn := lease.Of(obj); turn.Holder != in.Node.Name && !others.Over(turn) {
+			if turn := lease.Of(obj); turn.Holder != holder && !others.Over(turn) {
 				return fmt.Errorf("%w: it is that of %s", plan.ErrNotYet, turn.Holder)
 			}
 			return nil

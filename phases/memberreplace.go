@@ -1,7 +1,6 @@
 package phases
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"path"
@@ -10,7 +9,6 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/effect"
 	quorum "github.com/clusteradm/clusteradm/internal/etcd"
-	"github.com/clusteradm/clusteradm/internal/lease"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/internal/secret"
 	"github.com/clusteradm/clusteradm/manifests"
@@ -63,8 +61,7 @@ func leaveEtcd(in plan.Input) []plan.Step {
 	r := in.Etcd.Replace
 	var steps []plan.Step
 	if r.Turn {
-		steps = append(steps, plan.Step{Name: "turn", Host: in.Node.Host, NoUndo: rebuilt, Needs: []plan.Condition{turnsPass(in)},
-			Effect: effect.Turn{Holder: r.Name, Now: r.Now, Watch: &lease.Watch{Now: r.Now}}})
+		steps = append(steps, takeTurn(in, r.Name, r.Now, rebuilt))
 	}
 	if r.ID == 0 {
 		return steps
@@ -74,12 +71,6 @@ func leaveEtcd(in plan.Input) []plan.Step {
 		steps = append(steps, s)
 	}
 	return steps
-}
-
-// turnsPass lets others come to the end of their turn.
-func turnsPass(in plan.Input) plan.Condition {
-	return plan.Condition{Name: "its turn to join etcd", Within: syncWithin, Hint: "clusteradm etcd status",
-		Check: func(context.Context, plan.View) error { return nil }}
 }
 
 // stopEtcd has the kubelet end etcd and sees that it has: one that has not seen
@@ -93,7 +84,7 @@ func stopEtcd(in plan.Input) []plan.Step {
 		return nil
 	}
 	steps := []plan.Step{
-		{Name: "manifest", Host: h, NoUndo: rebuilt, Effect: effect.Tree{Host: h, Path: cluster.ManifestsDir + "/etcd.yaml"}, Until: []plan.Condition{ended(in)}},
+		{Name: "manifest", Host: h, NoUndo: rebuilt, Effect: effect.Tree{Host: h, Path: etcdManifest}, Until: []plan.Condition{ended(in)}},
 		{Name: "pod", Host: h, NoUndo: rebuilt, Effect: effect.PodGone{Host: h, Name: manifests.EtcdName, Grace: 10 * time.Second}},
 	}
 	if r.Aside != "" {
@@ -126,12 +117,12 @@ func rejoinEtcd(in plan.Input) []plan.Step {
 	h, r := in.Node.Host, in.Etcd.Replace
 	steps := []plan.Step{
 		{Name: "learner", Host: h, NoUndo: rebuilt, Needs: []plan.Condition{held(in)}, Effect: effect.EtcdLearner{Host: h, PeerURL: r.PeerURL}},
-		{Name: "manifest", Host: h, NoUndo: rebuilt, Effect: effect.EtcdPod{Host: h, Path: cluster.ManifestsDir + "/etcd.yaml", PeerURL: r.PeerURL, Render: render(r)}},
+		{Name: "manifest", Host: h, NoUndo: rebuilt, Effect: effect.EtcdPod{Host: h, Path: etcdManifest, PeerURL: r.PeerURL, Render: render(r)}},
 		{Name: "kubelet", Host: h, NoUndo: rebuilt, Effect: effect.Unit{Host: h, Name: "kubelet.service"}}, // if it had to be stopped
 		{Name: "voter", Host: h, NoUndo: rebuilt, Needs: []plan.Condition{started(in)}, Effect: effect.EtcdVoter{Host: h, PeerURL: r.PeerURL}},
 	}
 	if r.Turn {
-		steps = append(steps, plan.Step{Name: "turn-over", Host: h, NoUndo: rebuilt, Effect: effect.Turn{Holder: r.Name, Released: true, Now: r.Now}})
+		steps = append(steps, giveTurnBack(in, r.Name, r.Now, rebuilt))
 	}
 	return steps
 }
@@ -143,23 +134,7 @@ func render(r *plan.Replacing) func([]quorum.Member) (secret.Bytes, error) {
 		if r.Kept != nil {
 			return secret.NewBytes(r.Kept), nil
 		}
-		self := false
-		var initial []manifests.Member
-		for _, m := range members {
-			name := cmp.Or(m.Name, fmt.Sprintf("%x", m.ID))
-			for _, peer := range m.PeerURLs {
-				if peer == r.PeerURL {
-					name, self = r.Name, true
-				}
-			}
-			for _, peer := range m.PeerURLs {
-				initial = append(initial, manifests.Member{Name: name, PeerURL: peer})
-			}
-		}
-		if !self {
-			initial = append(initial, manifests.Member{Name: r.Name, PeerURL: r.PeerURL})
-		}
-		content, err := manifests.Rejoin(r.Manifest, initial)
+		content, err := manifests.Rejoin(r.Manifest, initialCluster(members, r.Name, r.PeerURL))
 		return secret.NewBytes(content), err
 	}
 }

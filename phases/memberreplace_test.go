@@ -3,6 +3,7 @@ package phases_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/clusteradm/clusteradm/internal/facts"
 	"github.com/clusteradm/clusteradm/internal/host"
 	"github.com/clusteradm/clusteradm/internal/host/hosttest"
+	"github.com/clusteradm/clusteradm/internal/lease"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/manifests"
 	"github.com/clusteradm/clusteradm/phases"
@@ -151,6 +153,41 @@ func TestMemberReplace(t *testing.T) {
 		if name != "initial-cluster" && is[name] != value {
 			t.Errorf("--%s was %q and is %q", name, value, is[name])
 		}
+	}
+}
+
+// Its turn is waited for as a join's, and given back once somebody answers.
+func TestMemberReplaceTakesTurns(t *testing.T) {
+	r := replaceRig(t)
+	in, err := r.input(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := plan.Build("member-replace", phases.MemberReplace(), in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waits := func(step string) error {
+		for _, g := range p.Groups {
+			for _, s := range g.Steps {
+				if s.Name == step {
+					return s.Needs[0].Check(t.Context(), r.world)
+				}
+			}
+		}
+		t.Fatalf("there is no step %s", step)
+		return nil
+	}
+	if err := waits("turn"); err != nil {
+		t.Errorf("nobody has it: %v", err)
+	}
+	r.world.Store.Put(lease.Object(lease.EtcdJoin, "cp9", now))
+	if err := waits("turn"); !errors.Is(err, plan.ErrNotYet) || !strings.Contains(err.Error(), "cp9") {
+		t.Errorf("it is another's: %v", err)
+	}
+	r.world.Store.Down(true)
+	if err := waits("turn-over"); !errors.Is(err, plan.ErrNotYet) {
+		t.Errorf("nobody answers: %v", err)
 	}
 }
 

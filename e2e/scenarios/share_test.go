@@ -34,7 +34,7 @@ func TestShare(t *testing.T) {
 
 	s.phase("/root/init.yaml", key, "nothing to change")
 	theirs := s.kubeadm("/root/init.yaml")
-	s.phase("/root/init.yaml", key, "does not decrypt it")
+	s.phase("/root/init.yaml", key, "under another certificate key")
 	s.phase("/root/init.yaml", theirs, "nothing to change")
 	p.add("of kubeadm init phase upload-certs, clusteradm decrypts each entry with kubeadm's key, finds the same content, and has nothing to change")
 	s.downloads(lastLine(s.clusteradm("init", "phase", "upload-certs", "--config", "/root/init.yaml", "--upload-certs")), 8)

@@ -41,7 +41,7 @@ func list(t *testing.T, args ...string) []pkg {
 // pure packages decide; what they import cannot do.
 func TestPhasesCannotDo(t *testing.T) {
 	forbidden := []string{"os", "os/exec", "net/http", "github.com/spf13/cobra", "k8s.io/client-go", "golang.org/x/crypto/ssh", "go.etcd.io"}
-	for _, p := range list(t, "../../phases/...", "../../preflight/...", "../../manifests/...", "../../addons/...", "../../internal/plan", "../../internal/cluster/...", "../../internal/patch", "../../internal/procfs") {
+	for _, p := range list(t, "../../phases/...", "../../preflight/...", "../../manifests/...", "../../addons/...", "../../internal/plan", "../../internal/cluster/...", "../../internal/patch", "../../internal/procfs", "../../internal/diagnosis", "../../internal/lease") {
 		for _, i := range p.Imports {
 			for _, f := range forbidden {
 				if i == f || strings.HasPrefix(i, f+"/") && f != "os" {

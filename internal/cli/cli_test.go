@@ -171,6 +171,18 @@ func TestTheNearestCommandIsSuggested(t *testing.T) {
 	newRig(t).run("tokn").is(t, 2, "hint: clusteradm token\n")
 }
 
+func TestWrongArgumentsSayWhatIsTaken(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.run("etcd", "member", "remove").is(t, 2, "clusteradm etcd member remove needs NAME|ID\nhint: clusteradm etcd member remove --help\n")
+	r.run("etcd", "join").is(t, 2, "clusteradm etcd join needs ENDPOINT")
+	r.run("endpoint", "set", "a", "b").is(t, 2, "clusteradm endpoint set takes [HOST[:PORT]], and 2 arguments were given")
+	r.run("endpoint", "show", "x").is(t, 2, "clusteradm endpoint show takes no arguments\nhint: clusteradm endpoint show --help")
+	if got := r.run("join", "h", "abcdef.0123456789abcdef"); strings.Contains(got.out+got.stderr, "0123456789abcdef") {
+		t.Errorf("a token that was given as an argument is told: %s", got.stderr)
+	}
+}
+
 // Whoever makes a half-reset machine a control plane again counts on its etcd.
 func TestInitTakesBackThatEtcdWasGivenUp(t *testing.T) {
 	t.Parallel()

@@ -35,7 +35,7 @@ func reachable(t *testing.T) (r *rig, silent *bool) {
 		}
 		return dial(addr)
 	}
-	r.store.Put(kubetest.Object(t, "apiVersion: v1\nkind: Endpoints\nmetadata: {name: kubernetes, namespace: default}\nsubsets: [{addresses: [{ip: 192.0.2.10}], ports: [{name: https, port: 6443}]}]\n"))
+	r.store.Put(kubetest.Object(t, "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: kubernetes, namespace: default}\naddressType: IPv4\nendpoints: [{addresses: [192.0.2.10]}]\nports: [{name: https, port: 6443}]\n"))
 	r.store.Put(kubetest.Object(t, "apiVersion: v1\nkind: Pod\nmetadata: {name: kube-apiserver-cp1, namespace: kube-system, labels: {component: kube-apiserver}, annotations: {kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint: \"192.0.2.10:6443\"}}\nspec: {nodeName: cp1}\n"))
 	for _, name := range [][2]string{{"kube-system", "kube-proxy"}, {"kube-flannel", "kube-flannel-ds"}} {
 		daemon, err := r.store.Get(t.Context(), kube.Ref{GroupVersionKind: schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "DaemonSet"}, Namespace: name[0], Name: name[1]})
@@ -136,6 +136,32 @@ func TestEndpointShowMarks(t *testing.T) {
 	r.run("endpoint", "set", newName).is(t, 0)
 	*silent = true
 	r.run("endpoint", "show").is(t, 3, "! ask k8s.example.com:6443 for its certificate")
+}
+
+// The load balancer and the virtual IP are shown, and nodes that have none.
+func TestEndpointShowWhatClusteradmBrings(t *testing.T) {
+	t.Parallel()
+	r, _ := reachable(t)
+	r.run("endpoint", "set", newName).is(t, 0)
+	r.store.Put(kubetest.Object(t, `apiVersion: v1
+kind: ConfigMap
+metadata: {name: clusteradm-config, namespace: kube-system}
+data:
+  Endpoint: |
+    apiVersion: clusteradm.io/v1alpha1
+    kind: Endpoint
+    nodeLoadBalancer: {}
+    virtualIP: {address: 192.0.2.100, image: "registry.example.com/keepalived:2"}
+`))
+	lacking := r.run("endpoint", "show").is(t, 3, "LOAD BALANCER", "127.0.0.1:7443 on every node", "! none is ready on cp1", "VIRTUAL IP", "192.0.2.100")
+	r.store.Put(kubetest.Object(t, "apiVersion: v1\nkind: Pod\nmetadata: {name: clusteradm-haproxy-cp1, namespace: kube-system, labels: {component: clusteradm-haproxy}}\nspec: {nodeName: cp1}\nstatus: {conditions: [{type: Ready, status: \"True\"}]}\n"))
+	if out := r.run("endpoint", "show").out; strings.Contains(out, "none is ready") || lacking.out == out {
+		t.Errorf("it is there:\n%s", out)
+	}
+	first := objects(t, r.run("endpoint", "show", "-o", "json").out)[0]
+	if lb, _ := first["nodeLoadBalancer"].(map[string]any); lb["address"] != "127.0.0.1:7443" || lb["lacking"] != nil || first["virtualIP"] != "192.0.2.100" {
+		t.Errorf("got %v", first)
+	}
 }
 
 // At an address of another cluster nothing is begun.

@@ -128,7 +128,7 @@ func TestTokenFailures(t *testing.T) {
 		{[]string{"create", "bbbbbb." + half, "--certificate-key", "x"}, 2, "--certificate-key is for --print-join-command"},
 		{[]string{"create", "bbbbbb." + half, "--certificate-key", half, "--print-join-command"}, 2, "want 64 hexadecimal digits"},
 		{[]string{"create", "-"}, 2, "read stdin: there is nothing in it"},
-		{[]string{"delete"}, 2, "requires at least 1 arg"},
+		{[]string{"delete"}, 2, "clusteradm token delete needs token-id|token"},
 		{[]string{"delete", "aaaaaaa." + half}, 2, "read token: want its id"},
 		{[]string{"list", "--kubeconfig", "none"}, 1, "read kubeconfig: "},
 	} {

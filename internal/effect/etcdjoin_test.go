@@ -147,7 +147,9 @@ func TestLostRacesAreNotYet(t *testing.T) {
 		"it was renewed before it was given back": {effect.Turn{Holder: "cp2", Released: true, Now: clock}, held("cp2", now), func(t *testing.T, w *world) {
 			converge(t, w, effect.Turn{Holder: "cp2", Now: func() time.Time { return now.Add(time.Hour) }})
 		}},
-		"another learner":    {effect.EtcdLearner{Host: "n1", PeerURL: ourPeer}, members(founder()), members(learner(9, "cp3", "https://192.0.2.13:2380"))},
+		"another learner": {effect.EtcdLearner{Host: "n1", PeerURL: ourPeer}, members(founder()), members(learner(9, "cp3", "https://192.0.2.13:2380"))},
+		"a voter is too new for an orphan to go": {effect.EtcdOrphans{Host: "n1", Keep: ourPeer}, members(founder(), learner(8, "", "https://192.0.2.13:2380")),
+			func(_ *testing.T, w *world) { w.EtcdCluster.Unsettle(1) }},
 		"a voter is too new": {effect.EtcdLearner{Host: "n1", PeerURL: ourPeer}, members(founder()), func(_ *testing.T, w *world) { w.EtcdCluster.Unsettle(1) }},
 		"a voter is too new to lose another": {effect.EtcdMember{Host: "n1", ID: 7}, members(founder(), learner(7, "cp2", ourPeer)),
 			func(_ *testing.T, w *world) { w.EtcdCluster.Unsettle(1) }},

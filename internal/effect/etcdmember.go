@@ -24,11 +24,7 @@ func (e EtcdMember) Key() string { return fmt.Sprintf("etcd member %x", e.ID) }
 
 // Observe implements plan.Effect.
 func (e EtcdMember) Observe(ctx context.Context, v plan.View) (plan.Observed, error) {
-	members, err := v.Etcd(e.Host).Members(ctx)
-	if err != nil {
-		return nil, wrapObserve(e, err)
-	}
-	return members, nil
+	return observeMembers(ctx, v, e, e.Host)
 }
 
 // Diff implements plan.Effect.
@@ -44,12 +40,16 @@ func (e EtcdMember) Diff(observed plan.Observed) plan.Change {
 
 // Apply implements plan.Effect.
 func (e EtcdMember) Apply(ctx context.Context, w plan.World, _ plan.Observed) error {
-	err := w.EtcdWriter(e.Host).RemoveMember(ctx, e.ID)
+	return removeMember(ctx, w, e.Host, e.ID, e.Name)
+}
+
+func removeMember(ctx context.Context, w plan.World, host string, id uint64, shown string) error {
+	err := w.EtcdWriter(host).RemoveMember(ctx, id)
 	if errors.Is(err, etcd.ErrUnsettled) {
 		err = fmt.Errorf("%w: %w", plan.ErrNotYet, err)
 	}
 	if err != nil {
-		return fmt.Errorf("remove etcd member %s: %w", e.Name, err)
+		return fmt.Errorf("remove etcd member %s: %w", shown, err)
 	}
 	return nil
 }

@@ -52,8 +52,8 @@ func (e EtcdOrphans) Apply(ctx context.Context, w plan.World, _ plan.Observed) e
 		return fmt.Errorf("remove %s: %w", e.Key(), err)
 	}
 	for _, m := range e.Of(members) {
-		if err := w.EtcdWriter(e.Host).RemoveMember(ctx, m.ID); err != nil {
-			return fmt.Errorf("remove etcd member %x: %w", m.ID, err)
+		if err := removeMember(ctx, w, e.Host, m.ID, m.Shown()); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -55,7 +55,7 @@ func (e SharedCerts) Observe(ctx context.Context, v plan.View) (plan.Observed, e
 	}
 	o := sharedObserved{live: live}
 	if found, err := pki.Open(kube.SecretData(live), e.Under); err != nil {
-		o.due = "this certificate key does not decrypt it"
+		o.due = "it is encrypted under another certificate key"
 	} else if !maps.EqualFunc(found, wanted, secret.Bytes.Equal) {
 		o.due = "content differs"
 	}

@@ -76,7 +76,7 @@ func sharedNow(t *testing.T, w *world) *unstructured.Unstructured {
 func TestSharedCertsAreReplacedWhole(t *testing.T) {
 	w, e := newWorld(t), shared(t, certificateKey, canary, 1, "abcdef")
 	stored("apiVersion: v1\nkind: Secret\nmetadata: {name: kubeadm-certs, namespace: kube-system, ownerReferences: [{apiVersion: v1, kind: Secret, name: bootstrap-token-kubead, uid: x, controller: true}]}\ndata: {external-etcd.key: AAAA, ca.key: AAAA}\n")(t, w)
-	if got := look(t, w, e); got.Verb != plan.Update || !strings.Contains(got.Summary, "does not decrypt it") {
+	if got := look(t, w, e); got.Verb != plan.Update || !strings.Contains(got.Summary, "under another certificate key") {
 		t.Errorf("%+v", got)
 	}
 	before := w.Store.Mutations()

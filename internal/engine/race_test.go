@@ -73,6 +73,39 @@ func TestLostRaceThatNeedsNoMore(t *testing.T) {
 	})
 }
 
+// What cannot be seen after a lost race is waited for, and never acted on.
+func TestLostRaceAndNothingIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &thing{name: "raced"}
+		looks, tries, blind := 0, 0, false
+		e.look = func() (plan.Change, error) {
+			switch looks++; {
+			case tries > 1:
+				return plan.Change{}, nil
+			case looks > 1 && looks < 5:
+				blind = true
+				return plan.Change{Verb: plan.Unknown, Summary: "nobody answers"}, nil
+			}
+			blind = false
+			return plan.Change{Verb: plan.Create, Summary: "raced"}, nil
+		}
+		e.do = func(context.Context) error {
+			if tries++; blind {
+				t.Error("it was done unseen")
+			}
+			if tries == 1 {
+				return notYet("lost")
+			}
+			return nil
+		}
+		_, err := newRig(t).Apply(t.Context(), list(t, phase("one", serial(plan.Step{Name: "raced", Effect: e, Needs: []plan.Condition{await(time.Minute, always)}}))))
+		must(t, err)
+		if tries != 2 || looks < 5 {
+			t.Errorf("%d tries and %d looks", tries, looks)
+		}
+	})
+}
+
 func TestLostRaceEnds(t *testing.T) {
 	warned := await(5*time.Second, func(context.Context, int) error { return notYet("never") })
 	warned.Warn = true

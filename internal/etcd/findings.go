@@ -36,7 +36,7 @@ func Findings(seen []Seen, stayed []Alarm, quota int64) []Finding {
 		case !s.Healthy() && !t.Held():
 			add("journalctl -u kubelet -n 50   # on its machine", "member %s does not serve: %v", s.Name, s.Err)
 		case !s.Healthy():
-			add(fmt.Sprintf("clusteradm etcd member replace %s   # on its machine, or, if that is lost: clusteradm etcd member remove %s", s.Name, s.Name), "member %s does not serve: %v", s.Name, s.Err)
+			add(fmt.Sprintf("journalctl -u kubelet -n 50   # on its machine; if its data are broken: clusteradm etcd member replace %s; if the machine is lost: clusteradm etcd member remove %s", s.Name, s.Name), "member %s does not serve: %v", s.Name, s.Err)
 		case s.Learner:
 			add("clusteradm etcd status   # again: it is promoted once it is in sync, by whatever added it", "member %s is a learner: it has no vote yet", s.Name)
 		}
@@ -51,7 +51,7 @@ func Findings(seen []Seen, stayed []Alarm, quota int64) []Finding {
 		add(a.Remedy(fmt.Sprintf("%x", a.Member)), "alarm %s of %x, which is no member any more", a.Kind, a.Member)
 	}
 	if t.Voters > 0 && t.Voters%2 == 0 {
-		add("clusteradm join …   # a further control plane, or: clusteradm etcd member remove NAME",
+		add("clusteradm reset   # on a machine that is to leave, or have one more join",
 			"an even number of voters: of %d only %d may fail, as of %d", t.Voters, t.Voters-t.Needed, t.Voters-1)
 	}
 	return append(found, versions(seen)...)

@@ -20,8 +20,8 @@ type Client interface {
 	kube.Writer
 }
 
-// Keeper is a client that keeps a turn alive which is taken through it, for as
-// long as Keep runs: to take and to give back are effects like others, and last
+// Keeper is a client that keeps a turn alive which is taken through it, from
+// Start to its end: to take and to give back are effects like others, and last
 // longer than one call.
 type Keeper struct {
 	Client
@@ -43,9 +43,17 @@ func (e *LostError) Error() string {
 // Hint is what to do.
 func (e *LostError) Hint() string { return "run the same command again: it waits for its turn" }
 
-// Keep renews the turn while it is held, until the context ends. When it is
-// lost, lost is called with a *LostError and nothing is kept any more.
-func (k *Keeper) Keep(ctx context.Context, lost context.CancelCauseFunc) {
+// Start renews the turn while it is held, until stop is called. The context that
+// it returns ends when the turn is lost, with a *LostError as its cause; then
+// nothing is kept any more.
+func (k *Keeper) Start(ctx context.Context) (kept context.Context, stop func()) {
+	kept, cancel := context.WithCancelCause(ctx)
+	done := make(chan struct{})
+	go func() { defer close(done); k.keep(kept, cancel) }()
+	return kept, func() { cancel(nil); <-done }
+}
+
+func (k *Keeper) keep(ctx context.Context, lost context.CancelCauseFunc) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {

@@ -24,13 +24,10 @@ func kept(t *testing.T, do func(k *lease.Keeper, s *kubetest.Store)) (cause erro
 	synctest.Test(t, func(t *testing.T) {
 		s := kubetest.New()
 		k := &lease.Keeper{Client: s, Holder: "cp2", Now: time.Now}
-		ctx, cancel := context.WithCancelCause(t.Context())
-		done := make(chan struct{})
-		go func() { defer close(done); k.Keep(ctx, cancel) }()
+		ctx, stop := k.Start(t.Context())
 		do(k, s)
 		cause = context.Cause(ctx)
-		cancel(nil)
-		<-done
+		stop()
 	})
 	return cause
 }

@@ -118,7 +118,22 @@ func nextID(latest *Run, list string, now time.Time) string {
 			now = t.Add(time.Microsecond)
 		}
 	}
-	return now.Format(idTime) + "-" + strings.ReplaceAll(list, " ", "-")
+	return now.Format(idTime) + "-" + dirName(list)
+}
+
+// nameLength is less than any file system's limit.
+const nameLength = 100
+
+// dirName is a list as a part of a directory's name: some are called as the
+// command was, with a path.
+func dirName(list string) string {
+	name := strings.Map(func(r rune) rune {
+		if r == ' ' || r == '/' {
+			return '-'
+		}
+		return r
+	}, list)
+	return strings.ToValidUTF8(name[:min(len(name), nameLength)], "")
 }
 
 // Reopen opens the newest run for appending, nil when there is none.

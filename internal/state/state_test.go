@@ -215,6 +215,18 @@ func TestTheLastThreeAreKept(t *testing.T) {
 	}
 }
 
+// Some lists are called as the command was, with a path.
+func TestAnyListHasADirectoryOfItsOwn(t *testing.T) {
+	s := state.Open(t.TempDir())
+	for _, list := range []string{"endpoint set --config /root/../etc/endpoint.yaml", "endpoint set --config /" + strings.Repeat("é", 300), "init"} {
+		r := begin(t, s, list, now)
+		add(t, r, state.Complete)
+		if got := read(t, s); got.ID != r.ID || got.List() != list || strings.Contains(r.ID, "/") {
+			t.Errorf("%q is kept as %q", got.List(), got.ID)
+		}
+	}
+}
+
 // A machine without a good clock: the newest run is the last one begun.
 func TestTheClockIsSetBack(t *testing.T) {
 	s := state.Open(t.TempDir())

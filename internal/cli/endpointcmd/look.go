@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/clusteradm/clusteradm/addons"
+	"github.com/clusteradm/clusteradm/internal/cli/controlplane"
 	"github.com/clusteradm/clusteradm/internal/kube"
 	"github.com/clusteradm/clusteradm/internal/plan"
 	"github.com/clusteradm/clusteradm/manifests"
@@ -62,12 +61,12 @@ func objects(ctx context.Context, r kube.Reader) (plan.Endpoint, error) {
 // endpoints, and those whose pod is there although they do not answer now.
 func servers(ctx context.Context, r kube.Reader) ([]plan.APIServer, error) {
 	found := map[string]string{} // node by address
-	endpoints, err := r.Get(ctx, ref("", "Endpoints", "default", "kubernetes"))
+	listed, err := controlplane.APIServers(ctx, r)
 	if err != nil {
-		return nil, fmt.Errorf("find the API servers: %w", err)
+		return nil, err
 	}
-	for _, addr := range addresses(endpoints) {
-		found[addr] = ""
+	for _, addr := range listed {
+		found[addr.String()] = ""
 	}
 	pods, err := r.List(ctx, ref("", "Pod", "kube-system", ""), "component=kube-apiserver")
 	if err != nil {
@@ -85,27 +84,6 @@ func servers(ctx context.Context, r kube.Reader) ([]plan.APIServer, error) {
 	}
 	slices.SortFunc(list, func(a, b plan.APIServer) int { return strings.Compare(a.Node+" "+a.Address, b.Node+" "+b.Address) })
 	return list, nil
-}
-
-// addresses are those of an Endpoints, "host:port".
-func addresses(endpoints *unstructured.Unstructured) []string {
-	var list []string
-	subsets, _, _ := unstructured.NestedSlice(endpoints.Object, "subsets")
-	for _, s := range subsets {
-		subset, _ := s.(map[string]any)
-		ips, _ := subset["addresses"].([]any)
-		ports, _ := subset["ports"].([]any)
-		for _, i := range ips {
-			for _, p := range ports {
-				ip, _ := i.(map[string]any)
-				port, _ := p.(map[string]any)
-				text, _ := ip["ip"].(string)
-				number, _ := port["port"].(int64)
-				list = append(list, net.JoinHostPort(text, strconv.FormatInt(number, 10)))
-			}
-		}
-	}
-	return list
 }
 
 // foreignError reports an endpoint at which something else answers.

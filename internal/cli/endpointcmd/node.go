@@ -2,7 +2,8 @@ package endpointcmd
 
 import (
 	"context"
-	"fmt"
+	"errors"
+	"io/fs"
 	"slices"
 
 	"github.com/clusteradm/clusteradm/internal/cli/controlplane"
@@ -10,7 +11,6 @@ import (
 	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/facts"
 	"github.com/clusteradm/clusteradm/internal/kube/client"
-	"github.com/clusteradm/clusteradm/internal/secret"
 	"github.com/clusteradm/clusteradm/internal/world"
 	"github.com/clusteradm/clusteradm/manifests"
 	"github.com/clusteradm/clusteradm/phases"
@@ -74,36 +74,16 @@ func (n *node) uploaded(ctx context.Context) (err error) {
 	return err
 }
 
-// worker reads what its kubelet has.
+// worker asks with what its kubelet has.
 func (n *node) worker(ctx context.Context, s *session.Session, at string) error {
-	data, ok := n.facts.PKI[cluster.KubeletConf]
-	if !ok {
+	conf, err := s.KubeletConfig(ctx)
+	if errors.Is(err, fs.ErrNotExist) && n.facts.PKI[cluster.KubeletConf].Empty() {
 		return notANodeError{}
 	}
-	conf, err := client.FromKubeconfig(data.Reveal())
 	if err != nil {
-		return fmt.Errorf("use %s: %w", cluster.KubeletConf, err)
+		return err
 	}
-	read := func(path string) []byte {
-		if err == nil && path != "" {
-			var content []byte
-			if content, err = s.Machine.ReadFile(ctx, path); err == nil {
-				return content
-			}
-		}
-		return nil
-	}
-	if conf.Files.CA != "" {
-		conf.CA = read(conf.Files.CA)
-	}
-	if conf.Files.Cert != "" {
-		conf.Cert, conf.Key = read(conf.Files.Cert), secret.NewBytes(read(conf.Files.Key))
-	}
-	if err != nil {
-		return fmt.Errorf("use %s: %w", cluster.KubeletConf, err)
-	}
-	conf.Files = client.Files{}
-	conf.Dial, conf.Timeout = s.Machine.DialHost, n.cluster.Timeouts.APICall
+	conf.Timeout = n.cluster.Timeouts.APICall
 	if at != "" {
 		conf.Server, conf.ServerName = "https://"+at, ""
 	}

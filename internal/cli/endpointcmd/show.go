@@ -29,7 +29,8 @@ func show(s *session.Session) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show",
 		Short: "Show where the cluster is reached and who says so",
-		Long: `Show where the cluster is reached and who says so: the configuration, what
+		Long: `Show where the cluster is reached and who says so: the configuration, the load
+balancers of the nodes and the virtual IP where the cluster has them, what
 joining nodes are told, the kubeconfigs of this machine, kube-proxy and flannel,
 and the certificates that the API servers serve. On a worker only what it may
 see is shown. What is not as it should be is marked, and the exit code is 3.`,
@@ -47,8 +48,16 @@ type shown struct {
 	// Answers says that an API server of this cluster answers there.
 	Answers    bool             `json:"answers"`
 	Silent     string           `json:"silent,omitempty"` // why not
+	Balancer   *balancer        `json:"nodeLoadBalancer,omitempty"`
+	VirtualIP  string           `json:"virtualIP,omitempty"`
 	Users      []user           `json:"users"`
 	APIServers []plan.APIServer `json:"apiServers,omitempty"`
+}
+
+// balancer is the load balancer that every node is to have.
+type balancer struct {
+	Address string   `json:"address"`
+	Lacking []string `json:"lacking,omitempty"` // nodes without one, told on a control plane
 }
 
 // user is something that has an address of the cluster.
@@ -75,6 +84,9 @@ func runShow(ctx context.Context, s *session.Session) error {
 	}
 	e.CA, e.Address, e.After, e.Names = n.ca, n.cluster.ControlPlaneEndpoint, n.cluster, namesOf(n.cluster)
 	out := shown{Kind: "endpoint", Endpoint: e.Address}
+	if err := out.brought(ctx, n); err != nil {
+		return err
+	}
 	view := world.New(world.Parts{Machine: s.Machine})
 	if e.Address != "" {
 		var foreign *foreignError
@@ -101,6 +113,20 @@ func runShow(ctx context.Context, s *session.Session) error {
 	}
 	return &exit.PendingError{Err: errors.New("endpoint show: not all is as it should be"),
 		Help: cmp.Or(strings.TrimSuffix("clusteradm endpoint set "+e.Address, " "), "")}
+}
+
+// brought adds the ways to the API servers that clusteradm brings.
+func (s *shown) brought(ctx context.Context, n *node) (err error) {
+	if n.cluster.LoadBalancer != nil {
+		s.Balancer = &balancer{Address: strings.TrimPrefix(n.cluster.NodeEndpoint(n.Node), "https://")}
+		if n.ControlPlane {
+			s.Balancer.Lacking, err = unbalanced(ctx, n.api)
+		}
+	}
+	if v := n.cluster.VirtualIP; v != nil {
+		s.VirtualIP = v.Address.String()
+	}
+	return err
 }
 
 // users are those who have an address of the cluster, on this machine and in
@@ -166,7 +192,7 @@ func users(in plan.Input) ([]user, error) {
 }
 
 func (s shown) right() bool {
-	return (s.Answers || s.Endpoint == "") &&
+	return (s.Answers || s.Endpoint == "") && (s.Balancer == nil || len(s.Balancer.Lacking) == 0) &&
 		!slices.ContainsFunc(s.Users, func(u user) bool { return u.Want != "" }) &&
 		!slices.ContainsFunc(s.APIServers, func(a plan.APIServer) bool { return a.Problem != "" })
 }
@@ -175,6 +201,16 @@ func (s shown) print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 10, 4, 3, ' ', 0)
 	endpoint := cmp.Or(s.Endpoint, "none: each node has the address of an API server")
 	fmt.Fprintf(w, "ENDPOINT\t%s\t%s\n", endpoint, mark(s.Silent))
+	if b := s.Balancer; b != nil {
+		problem := ""
+		if len(b.Lacking) > 0 {
+			problem = "none is ready on " + strings.Join(b.Lacking, ", ")
+		}
+		fmt.Fprintf(w, "LOAD BALANCER\t%s on every node\t%s\n", b.Address, mark(problem))
+	}
+	if s.VirtualIP != "" {
+		fmt.Fprintf(w, "VIRTUAL IP\t%s\t\n", s.VirtualIP)
+	}
 	fmt.Fprintln(w, "\nUSED BY\tSERVER\t")
 	for _, u := range s.Users {
 		problem := ""

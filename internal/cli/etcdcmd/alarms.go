@@ -104,16 +104,11 @@ func runAlarms(ctx context.Context, s *session.Session) error {
 }
 
 func runDisarm(ctx context.Context, s *session.Session, dryRun bool) error {
-	release, err := s.Lock("etcd alarms disarm", dryRun)
+	o, done, err := locked(ctx, s, "etcd alarms disarm", dryRun)
 	if err != nil {
 		return err
 	}
-	defer release()
-	o, err := open(ctx, s)
-	if err != nil {
-		return err
-	}
-	defer o.client.Close()
+	defer done()
 	list := slices.Clone(o.stayed)
 	for _, m := range o.seen {
 		for _, a := range alarmsOf(m) {

@@ -61,16 +61,11 @@ func runDefrag(ctx context.Context, s *session.Session, opt *defragOptions, args
 	if opt.all == (len(args) == 1) {
 		return &exit.UsageError{Err: errors.New("defrag: name one member, or give --all"), Help: "clusteradm etcd defrag --all"}
 	}
-	release, err := s.Lock("etcd defrag", opt.dryRun)
+	o, done, err := locked(ctx, s, "etcd defrag", opt.dryRun)
 	if err != nil {
 		return err
 	}
-	defer release()
-	o, err := open(ctx, s)
-	if err != nil {
-		return err
-	}
-	defer o.client.Close()
+	defer done()
 	asked := o.seen
 	if len(args) == 1 {
 		m, err := o.member(args[0])

@@ -65,7 +65,9 @@ func (*NoEtcdError) Error() string {
 }
 
 // Hint is where there is one.
-func (*NoEtcdError) Hint() string { return "run it on a control plane, as root" }
+func (*NoEtcdError) Hint() string {
+	return "run it as root on a control plane, or on a machine of etcd's own"
+}
 
 // SilentError reports that no member answers.
 type SilentError struct{ Err error }
@@ -98,6 +100,19 @@ func open(ctx context.Context, s *session.Session) (*opened, error) {
 		return nil, err
 	}
 	return o, nil
+}
+
+// locked opens for a command that changes something. The caller calls done.
+func locked(ctx context.Context, s *session.Session, list string, dryRun bool) (o *opened, done func(), err error) {
+	release, err := s.Lock(list, dryRun)
+	if err != nil {
+		return nil, nil, err
+	}
+	if o, err = open(ctx, s); err != nil {
+		release()
+		return nil, nil, err
+	}
+	return o, func() { o.client.Close(); release() }, nil
 }
 
 func (o *opened) parts() world.Parts { return world.Parts{Etcd: o.client} }

@@ -32,16 +32,11 @@ as they do when the leader is stopped.`,
 }
 
 func runMoveLeader(ctx context.Context, s *session.Session, args []string, dryRun bool) error {
-	release, err := s.Lock("etcd move-leader", dryRun)
+	o, done, err := locked(ctx, s, "etcd move-leader", dryRun)
 	if err != nil {
 		return err
 	}
-	defer release()
-	o, err := open(ctx, s)
-	if err != nil {
-		return err
-	}
-	defer o.client.Close()
+	defer done()
 	refused := func(says string) error {
 		t := etcd.Count(o.seen)
 		return &RefusedError{What: "move the leader of etcd", Verdict: etcd.Verdict{Now: t, Then: t, Says: says}, Help: "clusteradm etcd status"}

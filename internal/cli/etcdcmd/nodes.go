@@ -24,15 +24,10 @@ type nodes map[string]string
 const askWithin = 3 * time.Second
 
 func askNodes(ctx context.Context, s *session.Session) nodes {
-	data, err := s.Machine.ReadFile(ctx, cluster.AdminConf)
+	conf, err := administrator(ctx, s)
 	if err != nil {
 		return nil
 	}
-	conf, err := client.FromKubeconfig(data)
-	if err != nil {
-		return nil
-	}
-	conf.Dial, conf.Timeout = s.Machine.DialHost, askWithin
 	api, err := client.New(conf)
 	if err != nil {
 		return nil
@@ -45,6 +40,18 @@ func askNodes(ctx context.Context, s *session.Session) nodes {
 		return nil
 	}
 	return nodesOf(list)
+}
+
+// administrator is how the cluster's administrator asks, where this machine has
+// the file.
+func administrator(ctx context.Context, s *session.Session) (client.Config, error) {
+	data, err := s.Machine.ReadFile(ctx, cluster.AdminConf)
+	if err != nil {
+		return client.Config{}, err
+	}
+	conf, err := client.FromKubeconfig(data)
+	conf.Dial, conf.Timeout = s.Machine.DialHost, askWithin
+	return conf, err
 }
 
 func nodesOf(list []unstructured.Unstructured) nodes {
@@ -74,7 +81,7 @@ func (n nodes) of(m etcd.Member) string {
 }
 
 // gone are members whose machine has left the cluster. Where no member has a
-// Node, etcd is on machines of its own.
+// Node, etcd is on machines of its own. One that joins has its Node in a moment.
 func (n nodes) gone(seen []etcd.Seen) []etcd.Finding {
 	var without []etcd.Finding
 	with := 0
@@ -82,7 +89,11 @@ func (n nodes) gone(seen []etcd.Seen) []etcd.Finding {
 		switch {
 		case n.of(m.Member) != "":
 			with++
-		case m.Name != "":
+		case m.Name == "" || m.Learner:
+		case m.Healthy():
+			without = append(without, etcd.Finding{Message: fmt.Sprintf("member %s serves and has no Node: its machine joins just now, or its Node was deleted", m.Name),
+				Hint: "clusteradm reset   # on its machine, if that is to leave"})
+		default:
 			without = append(without, etcd.Finding{Message: fmt.Sprintf("member %s has no Node: its machine has left the cluster", m.Name),
 				Hint: "clusteradm etcd member remove " + m.Name})
 		}

@@ -47,16 +47,11 @@ broken is rebuilt by clusteradm etcd member replace.`,
 }
 
 func runRemove(ctx context.Context, s *session.Session, arg string, dryRun bool) error {
-	release, err := s.Lock("etcd member remove", dryRun)
+	o, done, err := locked(ctx, s, "etcd member remove", dryRun)
 	if err != nil {
 		return err
 	}
-	defer release()
-	o, err := open(ctx, s)
-	if err != nil {
-		return err
-	}
-	defer o.client.Close()
+	defer done()
 	m, err := o.member(arg)
 	if err != nil {
 		return err

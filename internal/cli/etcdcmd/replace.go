@@ -24,8 +24,12 @@ import (
 
 const replaceList = "etcd member replace"
 
-// startWithin is how long a component has to be healthy again.
-const startWithin = 4 * time.Minute
+// startWithin is how long a component has to be healthy again, and answersWithin
+// how long the API server where turns are taken has to answer.
+const (
+	startWithin   = 4 * time.Minute
+	answersWithin = time.Minute
+)
 
 func replace(s *session.Session) *cobra.Command {
 	dryRun := false
@@ -51,16 +55,11 @@ goes on.`,
 }
 
 func runReplace(ctx context.Context, s *session.Session, name string, dryRun bool) error {
-	release, err := s.Lock(replaceList, dryRun)
+	o, done, err := locked(ctx, s, replaceList, dryRun)
 	if err != nil {
 		return err
 	}
-	defer release()
-	o, err := open(ctx, s)
-	if err != nil {
-		return err
-	}
-	defer o.client.Close()
+	defer done()
 	if err := o.isHere(name); err != nil {
 		return err
 	}
@@ -69,7 +68,7 @@ func runReplace(ctx context.Context, s *session.Session, name string, dryRun boo
 		return err
 	}
 	in := o.input(s, plan.Etcd{Member: etcd.Member{ID: record.ID, Name: name}, Alarms: o.alarmsOfID(record.ID)})
-	in.Cluster = &cluster.Cluster{Timeouts: cluster.Timeouts{ControlPlaneHealth: startWithin}}
+	in.Cluster = &cluster.Cluster{Timeouts: cluster.Timeouts{ControlPlaneHealth: startWithin, APICall: answersWithin}}
 	in.Etcd.Replace = &plan.Replacing{Replacement: record, PeerURL: o.Access.PeerURLs[0], DataDir: o.Access.DataDir,
 		Old: o.Old, Kept: o.Kept, APIServer: apiServerHere(ctx, s), Now: s.Now}
 	parts := o.parts()

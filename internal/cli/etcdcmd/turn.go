@@ -10,7 +10,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/clusteradm/clusteradm/internal/cli/session"
-	"github.com/clusteradm/clusteradm/internal/cluster"
 	"github.com/clusteradm/clusteradm/internal/event"
 	"github.com/clusteradm/clusteradm/internal/kube/client"
 	"github.com/clusteradm/clusteradm/internal/lease"
@@ -27,15 +26,10 @@ type kept struct {
 // answers: then nobody else can join either. On a machine of etcd's own there
 // is nothing to ask with.
 func (o *opened) turn(ctx context.Context, s *session.Session, name string) *kept {
-	data, err := s.Machine.ReadFile(ctx, cluster.AdminConf)
+	conf, err := administrator(ctx, s)
 	if err != nil {
 		return nil
 	}
-	conf, err := client.FromKubeconfig(data)
-	if err != nil {
-		return nil
-	}
-	conf.Dial, conf.Timeout = s.Machine.DialHost, askWithin
 	for _, server := range o.servers(conf.Server) {
 		conf.Server = server
 		api, err := client.New(conf)
@@ -83,10 +77,9 @@ const giveBackWithin = 3 * time.Second
 
 // keep keeps the turn until the returned function is called.
 func (k *kept) keep(ctx context.Context) (context.Context, func()) {
-	ctx, lost := context.WithCancelCause(ctx)
-	go k.Keep(ctx, lost)
-	return ctx, func() {
-		lost(nil)
+	kept, stop := k.Start(ctx)
+	return kept, func() {
+		stop()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackWithin)
 		defer cancel()
 		_ = k.GiveBack(ctx) // it expires by itself

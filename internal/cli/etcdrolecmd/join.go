@@ -20,7 +20,7 @@ import (
 	"github.com/clusteradm/clusteradm/phases"
 )
 
-const argument = " endpoint"
+const argument = " ENDPOINT"
 
 // Join returns the command that makes a further etcd machine.
 func Join(s *session.Session) *cobra.Command {

@@ -110,12 +110,8 @@ func (o *options) complete(cmd *cobra.Command) *options {
 
 // load reads flags and documents, and a token or a certificate key from stdin.
 func (o *options) load(ctx context.Context, s *session.Session) (*config.Loaded, error) {
-	for _, flag := range []*string{&o.Token, &o.CertificateKey} {
-		given, err := s.Given([]string{*flag})
-		if err != nil {
-			return nil, err
-		}
-		*flag = given[0]
+	if err := s.Secrets(&o.Token, &o.CertificateKey); err != nil {
+		return nil, err
 	}
 	docs, err := s.Documents(o.file)
 	if err != nil {

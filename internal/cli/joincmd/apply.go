@@ -24,16 +24,13 @@ func (p *prepared) apply(ctx context.Context, s *session.Session, list *plan.Pla
 		_, err := s.Apply(ctx, p.parts, list)
 		return err
 	}
-	kept, cancel := context.WithCancelCause(ctx)
-	done := make(chan struct{})
-	go func() { defer close(done); p.keeper.Keep(kept, cancel) }()
+	kept, stop := p.keeper.Start(ctx)
 	_, err := s.Apply(kept, p.parts, list)
 	lost := (*lease.LostError)(nil)
 	if err != nil && errors.As(context.Cause(kept), &lost) {
 		err = &endedError{cause: lost, err: err}
 	}
-	cancel(nil)
-	<-done
+	stop()
 	after, end := context.WithTimeout(context.WithoutCancel(ctx), withdrawWithin)
 	defer end()
 	if err != nil && lost == nil && ctx.Err() == nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/clusteradm/clusteradm/internal/cli/controlplane"
 	"github.com/clusteradm/clusteradm/internal/cli/session"
@@ -106,12 +107,7 @@ func (p *prepared) ensure() (err error) {
 // what this node is to that.
 func (p *prepared) connect(ctx context.Context, s *session.Session) error {
 	in := &p.input
-	config, err := client.FromKubeconfig(in.PKI.Kubeconfigs[cluster.AdminConf].Reveal())
-	if err != nil {
-		return fmt.Errorf("connect with %s: %w", cluster.AdminConf, err)
-	}
-	config.Server, config.Dial, config.Timeout = in.Cluster.Endpoint(in.Node), s.Machine.DialHost, in.Cluster.Timeouts.APICall
-	admin, err := client.New(config)
+	admin, err := p.administrator(s, in.Cluster.Timeouts.APICall)
 	if err != nil {
 		return err
 	}
@@ -122,4 +118,14 @@ func (p *prepared) connect(ctx context.Context, s *session.Session) error {
 		return nil
 	}
 	return p.askEtcd(ctx, s, admin)
+}
+
+// administrator asks with the admin.conf that was made for this node.
+func (p *prepared) administrator(s *session.Session, timeout time.Duration) (*client.Client, error) {
+	config, err := client.FromKubeconfig(p.input.PKI.Kubeconfigs[cluster.AdminConf].Reveal())
+	if err != nil {
+		return nil, fmt.Errorf("connect with %s: %w", cluster.AdminConf, err)
+	}
+	config.Server, config.Dial, config.Timeout = p.input.Cluster.Endpoint(p.input.Node), s.Machine.DialHost, timeout
+	return client.New(config)
 }

@@ -45,12 +45,16 @@ certificate key decrypts what all control planes share; or that is brought to
 /etc/kubernetes/pki by hand. Control planes that join at the same time take
 turns.
 
-Run again after an interruption it goes on; run on a node of the cluster it
-changes nothing.`,
+With --token - and --certificate-key - the token is the first line of stdin and
+the key the second, and neither is seen in the list of processes.
+
+Run again after an interruption it goes on; run again on a node of the cluster
+with the same settings it changes nothing.`,
 		Example: `  clusteradm join 10.0.0.1:6443 --token abcdef.0123456789abcdef \
     --discovery-token-ca-cert-hash sha256:…
   clusteradm join 10.0.0.1:6443 --token abcdef.0123456789abcdef \
-    --discovery-token-ca-cert-hash sha256:… --control-plane --certificate-key -
+    --discovery-token-ca-cert-hash sha256:… --control-plane \
+    --certificate-key - < key.txt
   clusteradm join --discovery-file /root/cluster.conf
   clusteradm join --config join.yaml --dry-run`,
 	}
@@ -87,14 +91,7 @@ func (o *options) take(s *session.Session, args []string) error {
 	if len(args) == 1 {
 		o.APIServerEndpoint = args[0]
 	}
-	for _, secret := range []*string{&o.Token, &o.DiscoveryToken, &o.TLSBootstrapToken, &o.CertificateKey} {
-		given, err := s.Given([]string{*secret})
-		if err != nil {
-			return err
-		}
-		*secret = given[0]
-	}
-	return nil
+	return s.Secrets(&o.Token, &o.DiscoveryToken, &o.TLSBootstrapToken, &o.CertificateKey)
 }
 
 func (o *options) flags(cmd *cobra.Command) {

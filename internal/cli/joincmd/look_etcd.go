@@ -11,10 +11,8 @@ import (
 	"github.com/clusteradm/clusteradm/internal/etcd"
 	etcdclient "github.com/clusteradm/clusteradm/internal/etcd/client"
 	"github.com/clusteradm/clusteradm/internal/kube"
-	"github.com/clusteradm/clusteradm/internal/kube/client"
 	"github.com/clusteradm/clusteradm/internal/lease"
 	"github.com/clusteradm/clusteradm/internal/plan"
-	"github.com/clusteradm/clusteradm/internal/secret"
 )
 
 // lookAsControlPlane makes, in memory, the certificates that the join of a
@@ -46,13 +44,7 @@ func (l *looker) lookAsControlPlane(ctx context.Context, r kube.Reader, c *clust
 		l.set(func(j *diagnosis.Join) { j.Etcd.Fault.Text = "the cluster's etcd is not on its control planes" })
 		return
 	}
-	config, err := client.FromKubeconfig(p.input.PKI.Kubeconfigs[cluster.AdminConf].Reveal())
-	if err != nil {
-		shared(err)
-		return
-	}
-	config.Server, config.Dial, config.Timeout = c.Endpoint(l.join.Node), l.Machine.DialHost, askTimeout
-	admin, err := client.New(config)
+	admin, err := p.administrator(l.Session, askTimeout)
 	if err != nil {
 		shared(err)
 		return
@@ -94,16 +86,11 @@ func (l *looker) lookAtMembers(ctx context.Context, admin kube.Reader, p *prepar
 // lookAtLocalEtcd goes by the etcd that is set up here, where the cluster
 // cannot be asked for others.
 func (l *looker) lookAtLocalEtcd(ctx context.Context) {
-	c, key := etcdclient.Config{Endpoints: l.local.Endpoints}, []byte(nil)
-	for path, into := range map[string]*[]byte{l.local.CAFile: &c.CA, l.local.CertFile: &c.Cert, l.local.KeyFile: &key} {
-		data, err := l.Machine.ReadFile(ctx, path)
-		if err != nil {
-			l.set(func(j *diagnosis.Join) { j.Etcd.Fault = fault(err) })
-			return
-		}
-		*into = data
+	c, err := l.EtcdConfig(ctx, l.local)
+	if err != nil {
+		l.set(func(j *diagnosis.Join) { j.Etcd.Fault = fault(err) })
+		return
 	}
-	c.Key = secret.NewBytes(key)
 	l.members(ctx, c, &standing{})
 }
 

@@ -3,14 +3,12 @@ package joincmd
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/clusteradm/clusteradm/internal/cluster"
@@ -38,11 +36,10 @@ func (e *SharedError) Unwrap() error { return e.Err }
 // Hints are the commands that make it to be had.
 func (e *SharedError) Hints() []string { return e.Mends }
 
-// share is how a control plane gives its certificates to others.
-var share = []string{
-	"on a control plane run: clusteradm init phase upload-certs --upload-certs",
-	"on a control plane run: clusteradm token create --print-join-command --control-plane",
-}
+// share is how a control plane gives its certificates to others, and what prints
+// the command that takes them. Only its disk has the keys: a machine that joins
+// could not upload them anew, whoever calls it.
+var share = []string{"on a control plane run: clusteradm token create --print-join-command --control-plane"}
 
 // sharedFiles are the keys and certificates that control planes share, by path:
 // those on this machine, and with a key those that were uploaded. What is on
@@ -111,12 +108,5 @@ func download(ctx context.Context, r kube.Reader, c *cluster.Cluster, key secret
 	case err != nil:
 		return nil, fmt.Errorf("download the shared certificates: %w", err)
 	}
-	text, _, _ := unstructured.NestedStringMap(obj.Object, "data")
-	data := make(map[string][]byte, len(text))
-	for name, encoded := range text {
-		if data[name], err = base64.StdEncoding.DecodeString(encoded); err != nil {
-			return nil, &SharedError{"the uploaded certificates are damaged: " + name, share, nil}
-		}
-	}
-	return pki.Unseal(data, key, c)
+	return pki.Unseal(kube.SecretData(obj), key, c)
 }

@@ -127,7 +127,7 @@ func TestSharedFiles(t *testing.T) {
 func TestHowToShareIsHinted(t *testing.T) {
 	_, err := sharedFiles(t.Context(), kubetest.New(), newSharing(t, false).c, nil, nil, secret.NewString(certificateKey))
 	var missing *SharedError
-	if !errors.As(err, &missing) || !strings.Contains(strings.Join(missing.Hints(), "\n"), "clusteradm init phase upload-certs --upload-certs") {
+	if !errors.As(err, &missing) || !strings.Contains(strings.Join(missing.Hints(), "\n"), "clusteradm token create --print-join-command --control-plane") {
 		t.Errorf("%v", err)
 	}
 }

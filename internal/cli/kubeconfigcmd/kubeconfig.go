@@ -75,11 +75,9 @@ func run(ctx context.Context, s *session.Session, o *options) error {
 	case o.token != "" && len(o.groups) > 0:
 		return &exit.UsageError{Err: errors.New("make kubeconfig: --org is of a certificate, and --token means that there is none"), Help: help}
 	}
-	given, err := s.Given([]string{o.token})
-	if err != nil {
+	if err := s.Secrets(&o.token); err != nil {
 		return err
 	}
-	o.token = given[0]
 	k, err := controlplane.Load(ctx, s, o.Flags)
 	if err != nil {
 		return err

@@ -25,8 +25,18 @@ func ConnectEtcd(c client.Config) (Etcd, error) {
 }
 
 // EtcdOf connects to the etcd of this machine with the files that it has for
-// that; one without TLS needs none.
+// that.
 func (s *Session) EtcdOf(ctx context.Context, e *cluster.LocalEtcd) (Etcd, error) {
+	c, err := s.EtcdConfig(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	return s.Etcd(c)
+}
+
+// EtcdConfig reads the files for the etcd of this machine; one without TLS needs
+// none.
+func (s *Session) EtcdConfig(ctx context.Context, e *cluster.LocalEtcd) (client.Config, error) {
 	c := client.Config{Endpoints: e.Endpoints, Dial: s.Machine.DialHost}
 	var key []byte
 	for _, file := range []struct {
@@ -38,10 +48,10 @@ func (s *Session) EtcdOf(ctx context.Context, e *cluster.LocalEtcd) (Etcd, error
 		}
 		data, err := s.Machine.ReadFile(ctx, file.path)
 		if err != nil {
-			return nil, err
+			return client.Config{}, err
 		}
 		*file.into = data
 	}
 	c.Key = secret.NewBytes(key)
-	return s.Etcd(c)
+	return c, nil
 }

@@ -3,6 +3,7 @@
 package session
 
 import (
+	"bufio"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -63,6 +64,8 @@ type Session struct {
 	Etcd     func(client.Config) (Etcd, error)
 	Runs     state.Store
 	LockPath string
+
+	stdin *bufio.Scanner // once something was read from it
 }
 
 // System is this machine.

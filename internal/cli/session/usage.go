@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -11,11 +12,24 @@ import (
 // Args makes wrong arguments a usage error.
 func Args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return &exit.UsageError{Err: err, Help: cmd.CommandPath() + " --help"}
+		if check(cmd, args) != nil {
+			return &exit.UsageError{Err: wrongArgs(cmd, args), Help: cmd.CommandPath() + " --help"}
 		}
 		return nil
 	}
+}
+
+// wrongArgs says what a command takes, in the words of its usage. What was
+// given is not repeated: it may be a token.
+func wrongArgs(cmd *cobra.Command, args []string) error {
+	_, wanted, _ := strings.Cut(cmd.Use, " ")
+	switch {
+	case wanted == "":
+		return fmt.Errorf("%s takes no arguments", cmd.CommandPath())
+	case len(args) == 0:
+		return fmt.Errorf("%s needs %s", cmd.CommandPath(), wanted)
+	}
+	return fmt.Errorf("%s takes %s, and %d arguments were given", cmd.CommandPath(), wanted, len(args))
 }
 
 // Group makes cmd one that only holds others: alone it prints its help, and a

@@ -77,15 +77,14 @@ and the command is that of a further control plane.`,
 }
 
 func (o *createOptions) run(ctx context.Context, s *session.Session, args []string) error {
-	given, err := s.Given([]string{o.certificateKey})
-	if err != nil {
+	if err := s.Secrets(&o.certificateKey); err != nil {
 		return err
 	}
-	o.certificateKey = given[0]
 	if err := o.usage(); err != nil {
 		return err
 	}
-	if args, err = s.Given(args); err != nil {
+	args, err := s.Given(args)
+	if err != nil {
 		return err
 	}
 	if len(args) > 0 {

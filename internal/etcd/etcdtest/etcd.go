@@ -79,7 +79,8 @@ func (e *Etcd) Grow(id uint64, size, inUse int64) {
 	e.sizes[id] = [2]int64{size, inUse}
 }
 
-// Unsettle has the next n learners refused, as soon after another's vote.
+// Unsettle has the next n changes of the membership refused, as soon after
+// another's vote.
 func (e *Etcd) Unsettle(n int) { e.mu.Lock(); defer e.mu.Unlock(); e.unsettled = n }
 
 // Raise raises an alarm.
