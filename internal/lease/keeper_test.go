@@ -67,6 +67,7 @@ func TestTurnIsRenewedWhileItIsHeld(t *testing.T) {
 				t.Fatal("it is not held any more")
 			}
 		}
+		time.Sleep(time.Second) // away from a renewal, which would win the race
 		write(t, k, s, "") // the turn is over
 		before := s.Mutations()
 		time.Sleep(time.Minute)
@@ -98,7 +99,7 @@ func TestTurnThatWasTakenEndsTheRun(t *testing.T) {
 	err := kept(t, func(k *lease.Keeper, s *kubetest.Store) {
 		take(t, k)
 		s.Down(true)
-		time.Sleep(time.Minute) // in which nothing can be renewed
+		time.Sleep(time.Minute + time.Second) // in which nothing can be renewed
 		s.Down(false)
 		write(t, s, s, "cp3")
 		time.Sleep(5 * time.Second)
