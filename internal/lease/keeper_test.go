@@ -68,7 +68,7 @@ func TestTurnIsRenewedWhileItIsHeld(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Second) // away from a renewal, which would win the race
-		write(t, k, s, "") // the turn is over
+		write(t, k, s, "")      // the turn is over
 		before := s.Mutations()
 		time.Sleep(time.Minute)
 		if turn := read(t, s); turn.Holder != "" || s.Mutations() != before {

@@ -2,6 +2,7 @@ package etcdcmd
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -44,6 +45,10 @@ func TestNodes(t *testing.T) {
 			t.Errorf("%s is on %q, want %q", seen[i].Shown(), got, want)
 		}
 	}
+	if gone := n.gone(seen); len(gone) != 1 || !strings.Contains(gone[0].Message, "cp3 serves and has no Node") || strings.Contains(gone[0].Hint, "remove") {
+		t.Errorf("of one that serves: %+v", gone)
+	}
+	seen[2].Err = etcd.ErrUnavailable
 	if gone := n.gone(seen); len(gone) != 1 || gone[0].Hint != "clusteradm etcd member remove cp3" {
 		t.Errorf("gone are %+v", gone)
 	}
