@@ -67,7 +67,8 @@ func TestTurnIsRenewedWhileItIsHeld(t *testing.T) {
 				t.Fatal("it is not held any more")
 			}
 		}
-		write(t, k, s, "") // the turn is over
+		time.Sleep(time.Second) // away from a renewal, which would win the race
+		write(t, k, s, "")      // the turn is over
 		before := s.Mutations()
 		time.Sleep(time.Minute)
 		if turn := read(t, s); turn.Holder != "" || s.Mutations() != before {
@@ -102,7 +103,7 @@ func TestTurnThatWasTakenEndsTheRun(t *testing.T) {
 		err := kept(t, func(k *lease.Keeper, s *kubetest.Store) {
 			take(t, k)
 			s.Down(true)
-			time.Sleep(time.Minute) // in which nothing can be renewed
+			time.Sleep(time.Minute + time.Second) // in which nothing can be renewed
 			s.Down(false)
 			for _, holder := range c.meanwhile {
 				write(t, s, s, holder)

@@ -36,6 +36,10 @@ const (
 	// then would have forgotten the way back, and each restart would cost two
 	// reloads.
 	keep = 5 * time.Minute
+	// pause is how long nothing is tried again that failed: a round that waits
+	// for haproxy in vain keeps every other command off this machine meanwhile,
+	// also the one that would mend it.
+	pause = 5 * time.Minute
 )
 
 func follow(s *session.Session) *cobra.Command {
@@ -74,6 +78,18 @@ type follower struct {
 	api   *world.Lazy
 	named map[netip.AddrPort]time.Time // when the cluster last named an API server
 	told  string
+
+	failed error // of the last round that changed something, or wanted to
+	until  time.Time
+}
+
+// due reports that there is something to change. A haproxy that does not run
+// reads its configuration when it starts: there is nothing to wait for.
+func (f *follower) due(now time.Time, changes []engine.StepChange) (bool, error) {
+	if !slices.ContainsFunc(changes, func(c engine.StepChange) bool { return !c.Change.Empty() && c.Change.Verb != plan.Unknown }) {
+		return false, nil
+	}
+	return !now.Before(f.until), f.failed
 }
 
 // tell says what went wrong, once.
@@ -101,7 +117,10 @@ func (f *follower) round(ctx context.Context) error {
 		return err
 	}
 	changes, err := f.Plan(ctx, world.Parts{}, p)
-	if err != nil || !slices.ContainsFunc(changes, func(c engine.StepChange) bool { return !c.Change.Empty() }) {
+	if err != nil {
+		return err
+	}
+	if due, err := f.due(f.Now(), changes); !due {
 		return err
 	}
 	release, err := f.Lock("endpoint follow", false)
@@ -118,8 +137,11 @@ func (f *follower) round(ctx context.Context) error {
 	e, done := f.Engine(world.Parts{})
 	defer done()
 	e.Begin = nil // a round is not taken back, and leaves no journal
-	_, err = e.Apply(ctx, p)
-	return err
+	_, f.failed = e.Apply(ctx, p)
+	if f.until = f.Now(); f.failed != nil {
+		f.until = f.until.Add(pause)
+	}
+	return f.failed
 }
 
 func (f *follower) plan(ctx context.Context) (*plan.Plan, error) {

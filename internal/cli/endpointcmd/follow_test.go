@@ -1,10 +1,14 @@
 package endpointcmd
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/clusteradm/clusteradm/internal/engine"
+	"github.com/clusteradm/clusteradm/internal/plan"
 )
 
 func backendsAt(list ...string) []netip.AddrPort {
@@ -38,5 +42,30 @@ func TestBackendsAreKeptForAWhile(t *testing.T) {
 			t.Errorf("after %s: %v, want %v", c.after, got, c.want)
 		}
 		has = got
+	}
+}
+
+// A haproxy that does not take its configuration, or does not run, keeps no
+// other command from the machine for long.
+func TestARoundThatFailedIsNotTriedAtOnce(t *testing.T) {
+	now := time.Date(2026, 11, 27, 18, 0, 0, 0, time.UTC)
+	change := func(verb plan.Verb) []engine.StepChange {
+		return []engine.StepChange{{Change: plan.Change{Verb: verb}}}
+	}
+	f := &follower{}
+	if due, err := f.due(now, change(plan.Update)); !due || err != nil {
+		t.Errorf("a change is due: %t, %v", due, err)
+	}
+	for _, verb := range []plan.Verb{plan.None, plan.Unknown} {
+		if due, err := f.due(now, change(verb)); due || err != nil {
+			t.Errorf("verb %q is due: %t, %v", verb, due, err)
+		}
+	}
+	f.failed, f.until = errors.New("it does not reload"), now.Add(pause)
+	if due, err := f.due(now.Add(pause-time.Second), change(plan.Update)); due || err == nil {
+		t.Errorf("it is tried again: %t, %v", due, err)
+	}
+	if due, _ := f.due(now.Add(pause), change(plan.Update)); !due {
+		t.Error("it is never tried again")
 	}
 }
