@@ -144,7 +144,10 @@ func replacementDone(in plan.Input) []plan.Step {
 	h, r := in.Node.Host, in.Etcd.Replace
 	until := []plan.Condition{started(in), held(in)}
 	if r.APIServer != "" {
-		until = append(until, healthy(in, "the API server", plan.Probe{URL: r.APIServer + "/livez"}))
+		// The kubelet ends one that was without etcd for long: it lives on until
+		// then, and is not ready.
+		until = append(until, healthy(in, "the API server", plan.Probe{URL: r.APIServer + "/livez"}),
+			healthy(in, "the API server", plan.Probe{URL: r.APIServer + "/readyz"}))
 	}
 	return []plan.Step{
 		{Name: "serves", Host: h, Effect: effect.Await{What: "etcd member"}, Until: until},

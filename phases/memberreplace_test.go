@@ -123,6 +123,31 @@ func replaceInput(ctx context.Context, r *rig) (plan.Input, error) {
 	return in, nil
 }
 
+// An API server that the kubelet is about to end, since it was without etcd for
+// long, lives and is not ready: it is not what a replacement ends with.
+func TestReplacementEndsWithAReadyAPIServer(t *testing.T) {
+	r := replaceRig(t)
+	in, err := r.input(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := plan.Build("member-replace", phases.MemberReplace(), in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var waits []string
+	for _, g := range p.Groups {
+		for _, s := range g.Steps {
+			for _, c := range s.Until {
+				waits = append(waits, c.Name)
+			}
+		}
+	}
+	if all := strings.Join(waits, "\n"); !strings.Contains(all, "https://192.0.2.10:6443/readyz") {
+		t.Errorf("it waits for\n%s", all)
+	}
+}
+
 func TestMemberReplace(t *testing.T) {
 	r := replaceRig(t)
 	old, _ := r.world.Machine.Content("/etc/kubernetes/manifests/etcd.yaml")
