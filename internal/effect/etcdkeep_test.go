@@ -62,7 +62,10 @@ func keepRows() map[string]row {
 			pods(w, "default", "etcd-cp1", "etcd", true)
 			pods(w, "kube-system", "etcd-backup-1", "backup", true)
 		}},
-		"pod gone, it runs":      {effect: pod, before: both(unit(true, true), func(_ *testing.T, w *world) { pods(w, "kube-system", "etcd-cp1", "etcd", true) })},
+		"pod gone, it runs": {effect: pod, before: both(unit(true, true), func(_ *testing.T, w *world) { pods(w, "kube-system", "etcd-cp1", "etcd", true) })},
+		"pod gone, its container is yet to be made": {effect: pod, before: both(unit(true, true), func(_ *testing.T, w *world) {
+			w.Containers.AddSandbox(cri.Sandbox{ID: "1", Namespace: "kube-system", Name: "etcd-cp1", Ready: true})
+		})},
 		"pod gone, it has ended": {effect: pod, before: func(_ *testing.T, w *world) { pods(w, "kube-system", "etcd-cp1", "etcd", false) }},
 	}
 }

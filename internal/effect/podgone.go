@@ -41,7 +41,9 @@ func (p PodGone) Observe(ctx context.Context, v plan.View) (plan.Observed, error
 		return nil, wrapObserve(p, err)
 	}
 	in := map[string]bool{} // others may call their pods etcd-backup
+	filled := map[string]bool{}
 	for _, c := range containers {
+		filled[c.SandboxID] = true
 		if c.Name != p.Name || c.Namespace != "kube-system" || !strings.HasPrefix(c.Pod, p.Name+"-") {
 			continue
 		}
@@ -51,7 +53,8 @@ func (p PodGone) Observe(ctx context.Context, v plan.View) (plan.Observed, error
 		}
 	}
 	for _, s := range all {
-		if in[s.ID] {
+		// One without a container is about to get it.
+		if in[s.ID] || !filled[s.ID] && s.Namespace == "kube-system" && strings.HasPrefix(s.Name, p.Name+"-") {
 			o.sandboxes = append(o.sandboxes, s)
 		}
 	}

@@ -136,6 +136,10 @@ func (p *prepared) share(s *session.Session, asked, whole bool) (bool, error) {
 		s.Caution(event.Event{Message: "certificates are shared, but further control planes can join only a cluster that has a controlPlaneEndpoint",
 			Hint: "clusteradm endpoint set HOST[:PORT]   # afterwards"})
 	}
+	if p.ours && in.Cluster.CertificateKey.Empty() {
+		s.Caution(event.Event{Message: "the certificate key is a new one: commands that were printed earlier join no control plane any more",
+			Hint: "clusteradm init --upload-certs --certificate-key -   # keeps that one"})
+	}
 	shared, err := s.Share(in.PKI, in.Cluster.CertificateKey)
 	in.Shared = shared
 	return err == nil, err
