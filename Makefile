@@ -32,7 +32,7 @@ lint: ## golangci-lint with the project's rules
 
 test: unit build ## What CI runs: unit tests, ten seconds of each fuzz target, then one scenario per capability in the lab
 	$(GO) run ./e2e/fuzz
-	$(GO) test ./e2e/scenarios -tags e2e -count=1 -v -timeout 60m
+	$(GO) test ./e2e/scenarios -tags e2e -count=1 -v -timeout 75m
 
 soak: build ## All that the issues ask to be shown; resumable; writes docs/proof
 	$(GO) test ./e2e/scenarios -tags 'e2e soak' -count=1 -v -timeout 10h

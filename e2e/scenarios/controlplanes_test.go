@@ -27,7 +27,7 @@ func TestConcurrentJoins(t *testing.T) {
 	if p == nil {
 		return
 	}
-	for _, names := range [][]string{{"cp1", "cp2", "cp3"}, {"cp1", "cp2", "cp3", "cp4"}} {
+	for _, names := range together {
 		t.Run(fmt.Sprintf("%d-joins", len(names)-1), func(t *testing.T) {
 			c := severalOf(t, "together", names...)
 			do(t)(c.InitFirst(ctx, clusters.Binary, ""))

@@ -8,3 +8,5 @@ const (
 	kills  = 20
 	rounds = 10
 )
+
+var together = [][]string{{"cp1", "cp2", "cp3"}, {"cp1", "cp2", "cp3", "cp4"}}
