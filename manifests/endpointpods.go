@@ -67,8 +67,11 @@ func endpointPod(name, image string, command []string, powers []corev1.Capabilit
 		SecurityContext: &corev1.PodSecurityContext{SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}},
 	}
 	for _, m := range mounts {
-		create := corev1.HostPathDirectoryOrCreate
-		source := corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: m.path, Type: &create}}
+		kind := corev1.HostPathDirectoryOrCreate
+		if m.readOnly { // what is written before the pod; the kubelet must not make it again once it is removed
+			kind = corev1.HostPathDirectory
+		}
+		source := corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: m.path, Type: &kind}}
 		path := m.path
 		if path == "" {
 			path, source = "/"+m.name, corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory}}

@@ -32,7 +32,7 @@ func TestControlPlaneDiagnosis(t *testing.T) {
 	d.finds("a wrong certificate key", "shared-certificates", wrong, "encrypted under another certificate key")
 	d.joinFails("a wrong certificate key", 1, wrong, "encrypted under another certificate key")
 	do(t)(c.Kubectl(ctx, "-n", "kube-system", "delete", "secret", "kubeadm-certs"))
-	d.finds("certificates that are not shared any more", "shared-certificates", usual, "have expired, which they do after two hours", "upload-certs")
+	d.finds("certificates that are not shared any more", "shared-certificates", usual, "have expired, which they do after two hours", "token create --print-join-command --control-plane")
 	d.clusteradm("init", "phase", "upload-certs", "--upload-certs", "--config", "/root/init.yaml", "--certificate-key", nodes.LabCertificateKey)
 
 	d.cutLearner()
