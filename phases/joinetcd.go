@@ -149,8 +149,8 @@ func etcdPod(in plan.Input) (plan.Step, error) {
 const etcdManifest = cluster.ManifestsDir + "/" + manifests.EtcdName + ".yaml"
 
 // initialCluster is a membership as a member that starts is told it, self at its
-// own address. One that
-// has not started has no name yet; etcd compares only the addresses.
+// own address. One that has not started has no name yet; etcd compares only the
+// addresses.
 func initialCluster(list []etcdapi.Member, self, own string) []manifests.Member {
 	var all []manifests.Member
 	there := false

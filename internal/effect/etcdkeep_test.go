@@ -64,8 +64,11 @@ func keepRows() map[string]row {
 		}},
 		"pod gone, it runs": {effect: pod, before: both(unit(true, true), func(_ *testing.T, w *world) { pods(w, "kube-system", "etcd-cp1", "etcd", true) })},
 		"pod gone, its container is yet to be made": {effect: pod, before: both(unit(true, true), func(_ *testing.T, w *world) {
-			w.Containers.AddSandbox(cri.Sandbox{ID: "1", Namespace: "kube-system", Name: "etcd-cp1", Ready: true})
+			w.Containers.AddSandbox(cri.Sandbox{ID: "1", Namespace: "kube-system", Name: "etcd-cp1", UID: "0123456789abcdef0123456789abcdef", Ready: true})
 		})},
+		"pod gone, that of a job is yet to be filled": {effect: pod, so: true, before: func(_ *testing.T, w *world) {
+			w.Containers.AddSandbox(cri.Sandbox{ID: "1", Namespace: "kube-system", Name: "etcd-backup-1", UID: "c1b3f5a0-7d5e-4f39-9a3c-0d6f6f1f2a11", Ready: true})
+		}},
 		"pod gone, it has ended": {effect: pod, before: func(_ *testing.T, w *world) { pods(w, "kube-system", "etcd-cp1", "etcd", false) }},
 	}
 }

@@ -53,12 +53,18 @@ func (p PodGone) Observe(ctx context.Context, v plan.View) (plan.Observed, error
 		}
 	}
 	for _, s := range all {
-		// One without a container is about to get it.
-		if in[s.ID] || !filled[s.ID] && s.Namespace == "kube-system" && strings.HasPrefix(s.Name, p.Name+"-") {
+		if in[s.ID] || !filled[s.ID] && p.aboutToFill(s) {
 			o.sandboxes = append(o.sandboxes, s)
 		}
 	}
 	return o, nil
+}
+
+// aboutToFill reports a sandbox that is about to get the pod's container. That
+// of a pod from the API server, of a job called etcd-backup, is not: its UID is
+// a UUID, and a static pod's is a digest (pkg/kubelet/config/common.go).
+func (p PodGone) aboutToFill(s cri.Sandbox) bool {
+	return s.Namespace == "kube-system" && strings.HasPrefix(s.Name, p.Name+"-") && !strings.Contains(s.UID, "-")
 }
 
 // alive reports that nobody has ended the pod yet.
